@@ -1,0 +1,483 @@
+"""Carries a plan out: what may start when, one change at a time through its verbs, every write journalled before it is sent."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler import diff
+from reconciler.courier import Courier
+from reconciler.crash import point
+from reconciler.errors import NotReady, OutcomeUnknown, ReconcilerError, VendorError
+from reconciler.ledger import Lease, Ledger
+from reconciler.model import (
+    Action,
+    Call,
+    Change,
+    Clock,
+    Desired,
+    Entry,
+    Event,
+    Intent,
+    Kind,
+    Observed,
+    Outcome,
+    Pause,
+    Presence,
+    Reply,
+    Result,
+    Scheduling,
+    Steps,
+    Values,
+    Verb,
+)
+from reconciler.settling import policy
+
+GRACE = 6.0  # seconds after the first interrupt in which answers on the way are still awaited
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """What carrying out needs: the kinds, the ledger, the clock, a courier for an account, and somebody to tell."""
+
+    kind: Callable[[str], Kind]
+    ledger: Ledger
+    clock: Clock
+    courier: Callable[[str, Callable[[Pause], None]], Courier]
+    tell: Callable[[Event], None]
+    halted: Callable[[], bool]
+    parallelism: int = 8
+    wait: bool = True
+
+
+def carry_out(changes: Sequence[Change], crew: Crew, lease: Lease) -> list[Result]:
+    """One result a change, in the given order; what an interrupt kept from starting is NOT_STARTED."""
+    return _Run([change for change in changes if change.writes or change.action in (Action.ADOPT, Action.FORGET)], crew, lease).all()
+
+
+class _Run:
+    """Which change may start, and what became of it."""
+
+    def __init__(self, changes: Sequence[Change], crew: Crew, lease: Lease) -> None:
+        self._changes = changes
+        self._crew = crew
+        self._lease = lease
+        self._results: dict[int, Result] = {}
+        self._queue = _Queue(changes)
+
+    def all(self) -> list[Result]:
+        workers = min(self._crew.parallelism, max(1, len(self._changes)))
+        if workers == 1:
+            self._inline()
+        else:
+            self._pooled(workers)
+        for index, change in enumerate(self._changes):
+            self._results.setdefault(index, Result(change, Outcome.NOT_STARTED, "interrupted"))
+        return [self._results[index] for index in range(len(self._changes))]
+
+    def _inline(self) -> None:
+        while not self._crew.halted() and (index := self._queue.take()) is not None:
+            self._finish(index, self._attempt(index))
+
+    def _pooled(self, workers: int) -> None:
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="apply")
+        flying: dict[Future[Result], int] = {}
+        try:
+            while not self._crew.halted():
+                while len(flying) < workers and (index := self._queue.take()) is not None:
+                    flying[pool.submit(self._attempt, index)] = index
+                if not flying:
+                    return
+                self._collect(flying, timeout=0.5)
+            patience = self._crew.clock.monotonic() + GRACE
+            while flying and self._crew.clock.monotonic() < patience:
+                self._collect(flying, timeout=0.2)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        for index in flying.values():
+            change = self._changes[index]
+            next_step = f"reconciler refresh {change.address}"
+            self._finish(index, Result(change, Outcome.UNKNOWN, "interrupted before an answer came", exit_code=7, next_step=next_step))
+
+    def _collect(self, flying: dict[Future[Result], int], *, timeout: float) -> None:
+        done, _ = wait(flying, timeout=timeout, return_when=FIRST_COMPLETED)
+        for future in done:
+            self._finish(flying.pop(future), future.result())
+
+    def _attempt(self, index: int) -> Result:
+        """Carries one change out; every failure we know of becomes a result."""
+        change, clock = self._changes[index], self._crew.clock
+        began = clock.monotonic()
+        self._crew.tell(Event("apply_start", clock.now(), change.address, change.action.value))
+        work = _Work(change, self._crew, self._lease)
+        wrong: ReconcilerError | None = None
+        try:
+            message, outcome = work.carry_out(), Outcome.DONE
+        except OutcomeUnknown as unknown:
+            outcome, wrong, message = Outcome.UNKNOWN, unknown, unknown.message
+        except ReconcilerError as failure:
+            outcome, wrong, message = Outcome.FAILED, failure, failure.message
+        next_step = wrong.next_step if wrong else ""
+        if outcome is Outcome.UNKNOWN:
+            next_step = f"reconciler refresh {change.address}"
+        return Result(
+            change,
+            outcome,
+            message,
+            code=wrong.code if isinstance(wrong, VendorError) else "",
+            request_id=(wrong.request_id if isinstance(wrong, VendorError) else "") or work.request_id,
+            id=work.id,
+            seconds=clock.monotonic() - began,
+            exit_code=wrong.exit_code if wrong else 0,
+            next_step=next_step,
+        )
+
+    def _finish(self, index: int, result: Result) -> None:
+        self._results[index] = result
+        change = result.change
+        kind = {Outcome.DONE: "apply_complete", Outcome.UNKNOWN: "apply_unknown"}.get(result.outcome, "apply_errored")
+        self._crew.tell(Event(kind, self._crew.clock.now(), change.address, change.action.value, result.message, result=result))
+        for skipped in self._queue.finished(index, done=result.outcome is Outcome.DONE):
+            late = self._changes[skipped]
+            self._results[skipped] = Result(late, Outcome.NOT_STARTED, f"{change.address} comes first and was not done")
+
+
+class _Queue:
+    """Hands out the changes in order: what frees something before what may take it, dependencies before dependents (deletes the other
+    way round), and among those that may start, the one whose window begins first.
+    """
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self._changes = changes
+        at = {change.address: index for index, change in enumerate(changes)}
+        self._needs: list[set[int]] = [set() for _ in changes]
+        self._after: list[set[int]] = [set() for _ in changes]
+        self._dependents: list[list[int]] = [[] for _ in changes]
+        self._freeing: dict[str, set[int]] = {}
+        self._gated: dict[str, list[int]] = {}
+        self._ready: list[tuple[datetime, int]] = []
+        self._over: set[int] = set()
+        for index, change in enumerate(changes):
+            if change.action in (Action.DELETE, Action.STOP):
+                self._freeing.setdefault(change.address.kind, set()).add(index)
+        for index, change in enumerate(changes):
+            if change.action in (Action.CREATE, Action.REPLACE, Action.START, Action.UPDATE) and change.desired:
+                self._link(self._needs, index, (at[need] for need in change.desired.depends_on if need in at))
+            if change.action is Action.DELETE and change.entry:
+                for need in change.entry.depends_on:
+                    if need in at and changes[at[need]].action is Action.DELETE:
+                        self._link(self._after, at[need], [index])
+        for index in range(len(changes)):
+            self._offer(index)
+
+    def _link(self, kind: list[set[int]], index: int, earlier: Iterable[int]) -> None:
+        for other in earlier:
+            if other != index:
+                kind[index].add(other)
+                self._dependents[other].append(index)
+
+    def _offer(self, index: int) -> None:
+        change = self._changes[index]
+        if self._needs[index] or self._after[index]:
+            return
+        takes = change.action in (Action.CREATE, Action.REPLACE, Action.START, Action.UPDATE)
+        if takes and self._freeing.get(change.address.kind):
+            self._gated.setdefault(change.address.kind, []).append(index)
+            return
+        window = change.desired.window if change.desired else None
+        heapq.heappush(self._ready, (window.start if window else _LAST, index))
+
+    def take(self) -> int | None:
+        """The next change that may start now; None while all that is left waits for something."""
+        while self._ready:
+            _, index = heapq.heappop(self._ready)
+            if index not in self._over:
+                return index
+        return None
+
+    def finished(self, index: int, *, done: bool) -> list[int]:
+        """Lets go what waited for `index`; returns the changes that can now never start because they needed it to succeed."""
+        skipped: list[int] = []
+        self._over.add(index)
+        self._let_go(index, done, skipped)
+        return skipped
+
+    def _let_go(self, index: int, done: bool, skipped: list[int]) -> None:
+        kind = self._changes[index].address.kind
+        freeing = self._freeing.get(kind)
+        if freeing and index in freeing:
+            freeing.discard(index)
+            if not freeing:
+                for gated in self._gated.pop(kind, []):
+                    self._offer(gated)
+        for later in self._dependents[index]:
+            if later in self._over:
+                continue
+            if index in self._needs[later] and not done:
+                self._over.add(later)
+                skipped.append(later)
+                self._let_go(later, False, skipped)
+                continue
+            self._needs[later].discard(index)
+            self._after[later].discard(index)
+            self._offer(later)
+
+
+class _Work:
+    """One change on its way: the journal of its writes, and the entry that results."""
+
+    def __init__(self, change: Change, crew: Crew, lease: Lease) -> None:
+        self._change = change
+        self._crew = crew
+        self._lease = lease
+        self._ledger = crew.ledger
+        self._kind = crew.kind(change.address.kind)
+        self._clock = crew.clock
+        self._courier = crew.courier(change.account, self._paused)
+        self._open: Intent | None = None
+        self._verb = Verb.UPDATE
+        self._want: Desired | None = change.desired
+        self._entry: Entry | None = change.entry
+        self._sealed: Values | None = None
+        self.request_id = ""
+        self.id = change.observed.id if change.observed else ""
+
+    def carry_out(self) -> str:
+        """Returns a short text for people; raises ReconcilerError's subclasses."""
+        change = self._change
+        if self._entry is not None and self._entry.address != change.address:
+            self._ledger.move(self._entry.address, change.address)
+            self._entry = replace(self._entry, address=change.address)
+        match change.action:
+            case Action.CREATE:
+                return self._create()
+            case Action.UPDATE:
+                return self._update()
+            case Action.REPLACE:
+                self._delete()
+                return self._create()
+            case Action.DELETE:
+                return self._delete()
+            case Action.STOP:
+                return self._stop()
+            case Action.START:
+                return self._start()
+            case Action.ADOPT:
+                self._ledger.put(self._adopted())
+                return "adopted"
+            case Action.FORGET:
+                self._retire()
+                self._ledger.remove(change.address)
+                return "forgotten"
+        raise ReconcilerError(f"{change.action} is nothing to carry out")
+
+    # the verbs
+
+    def _create(self) -> str:
+        want = self._numbered()
+        if want.timing and self._kind.scheduling is Scheduling.VENDOR:
+            want = self._kind.joined(want, self._clock.now().replace(microsecond=0))
+        self._want, self._verb = want, Verb.CREATE
+        self._sealed = self._ledger.seal_values(want.values)
+        point("engine.create")
+        return self._drive(self._kind.create(want)) or "created"
+
+    def _update(self) -> str:
+        want, live = self._pair()
+        enabled = [one for one in self._change.fields if one.path == "spec.enabled"]
+        rest = [one.path for one in self._change.fields if one.path != "spec.enabled"]
+        if want.timing and live.window and live.window.start > want.timing.window.start and live.window.start <= self._clock.now():
+            want = self._want = self._kind.joined(want, live.window.start)
+        self._sealed = self._ledger.seal_values(want.values)
+        if rest:
+            self._drive(self._kind.update(want, live, rest))
+        if enabled:
+            self._verb = Verb.START if want.values.get("enabled", True) else Verb.STOP
+            self._drive(self._kind.start(want, live) if self._verb is Verb.START else self._kind.stop(live))
+        self._ledger.put(self._adopted())
+        return "updated"
+
+    def _start(self) -> str:
+        want, live = self._pair()
+        if live.presence is not Presence.LIVE:
+            return self._create()
+        self._verb = Verb.START
+        self._sealed = self._ledger.seal_values(want.values)
+        self._drive(self._kind.start(want, live))
+        self._ledger.put(self._adopted())
+        return "started"
+
+    def _stop(self) -> str:
+        _, live = self._pair()
+        self._verb = Verb.STOP
+        self._drive(self._kind.stop(live))
+        if self._entry:
+            over = self._kind.scheduling is Scheduling.RUNNER
+            kept = self._adopted() if self._change.desired and not over else self._entry
+            self._ledger.put(replace(kept, ended=over or self._entry.ended))
+        return "stopped"
+
+    def _delete(self) -> str:
+        live = self._change.observed
+        assert live is not None
+        self._verb = Verb.DELETE
+        self._retire()
+        if live.presence is not Presence.ABSENT or self._entry is not None:
+            self._drive(self._kind.delete(live))
+        if self._entry is not None:
+            self._ledger.remove(self._change.address)
+            self._entry = None
+        return "deleted"
+
+    def _pair(self) -> tuple[Desired, Observed]:
+        want, live = self._change.desired, self._change.observed
+        assert want is not None
+        assert live is not None
+        applied = self._ledger.open_values(self._entry.applied) if self._entry and self._entry.applied is not None else None
+        return want, replace(live, values=diff.filled(live.values, unread=live.unread, applied=applied))
+
+    def _drive(self, steps: Steps[Any]) -> str:
+        limit = (self._want.lifecycle.timeout if self._want else None) or self._kind.timeout
+        try:
+            self._courier.run(steps, journal=self, deadline=limit.total_seconds() if self._crew.wait else 0.0)
+        except NotReady as late:
+            self._close()
+            if late.code == "Timeout" and (not self._crew.wait or self._verb is not Verb.CREATE):
+                return f"{self._verb.value}d, not waited for" if not self._crew.wait else ""
+            raise
+        self._close()
+        return ""
+
+    # the journal: called by the courier around every write
+
+    def sending(self, call: Call) -> None:
+        self._close()
+        change, now = self._change, self._clock.now()
+        want, entry = self._want, self._entry
+        if want is not None and self._verb is not Verb.DELETE:
+            identity, incarnation = self._kind.identity(want), want.incarnation
+        else:
+            identity, incarnation = (entry.identity, entry.incarnation) if entry else ("", 1)
+        intent = Intent(
+            id=self._ledger.new_id(),
+            address=change.address,
+            account=change.account,
+            verb=self._verb,
+            action=call.action,
+            identity=identity,
+            incarnation=incarnation,
+            sent=now,
+            horizon=now + self._kind.settle,
+            target=change.observed.id if change.observed else "",
+            desired=self._sealed,
+            window=want.window if want else None,
+        )
+        self._ledger.begin(self._lease, intent)
+        self._open = intent
+
+    def done(self, call: Call, reply: Reply) -> None:
+        self.request_id = reply.request_id
+
+    def rejected(self, call: Call, why: VendorError) -> None:
+        self.request_id = why.request_id
+        if self._open:
+            self._ledger.reject(self._lease, self._open.id, f"{why.code} {why.message}".strip())
+            self._open = None
+
+    def unknown(self, call: Call, why: VendorError) -> None:
+        self.request_id = why.request_id
+        if self._open:
+            self._ledger.unknown(self._lease, self._open.id, f"{why.code} {why.message}".strip())
+            self._open = None
+
+    def created(self, id: str, started: datetime | None) -> None:
+        self.id = id
+        want = self._want
+        assert want is not None
+        now = self._clock.now()
+        entry = Entry(
+            address=want.address,
+            account=want.account,
+            id=id,
+            identity=self._kind.identity(want),
+            incarnation=want.incarnation,
+            applied=self._sealed,
+            window=want.window,
+            started=started or (now if self._kind.scheduling is Scheduling.RUNNER else None),
+            changed=now,
+            **policy(want),
+        )
+        self._entry = entry
+        if self._open:
+            self._ledger.confirm(self._lease, self._open.id, entry=entry, request_id=self.request_id)
+            self._open = None
+        else:
+            self._ledger.put(entry)
+
+    def _close(self) -> None:
+        """The last write was answered: its intent is closed before the next one opens, or with the end of the work."""
+        if self._open is None:
+            return
+        if self._verb is Verb.DELETE and self._entry is not None:
+            self._ledger.confirm(self._lease, self._open.id, entry=None, remove=True, request_id=self.request_id)
+            self._entry = None
+        else:
+            self._ledger.confirm(self._lease, self._open.id, entry=None, request_id=self.request_id)
+        self._open = None
+
+    # entries
+
+    def _numbered(self) -> Desired:
+        """The wanted object with the number of its incarnation: one more than the address has used for this identity."""
+        want = self._change.desired
+        assert want is not None
+        first = replace(want, incarnation=1)
+        used = int(self._ledger.note(self._used_key(first)) or 0)
+        entry = self._entry
+        if entry is not None and self._kind.identity(replace(want, incarnation=entry.incarnation)) == entry.identity:
+            used = max(used, entry.incarnation)
+        return replace(want, incarnation=used + 1)
+
+    def _used_key(self, first: Desired) -> str:
+        return f"incarnation/{first.address.kind}/{self._kind.identity(first)}"
+
+    def _retire(self) -> None:
+        """Remembers that this incarnation was used, before its entry goes: its identity is never given to another object."""
+        entry, want = self._entry, self._change.desired
+        if entry is None:
+            return
+        self._ledger.set_note(f"incarnation/{entry.address.kind}/{_base(entry)}", str(entry.incarnation))
+        if want is not None and self._kind.identity(replace(want, incarnation=entry.incarnation)) == entry.identity:
+            self._ledger.set_note(self._used_key(replace(want, incarnation=1)), str(entry.incarnation))
+
+    def _adopted(self) -> Entry:
+        want, live = self._change.desired, self._change.observed
+        assert want is not None
+        assert live is not None
+        return Entry(
+            address=want.address,
+            account=want.account,
+            id=live.id,
+            identity=self._kind.identity(want),
+            incarnation=want.incarnation,
+            applied=self._ledger.seal_values(want.values),
+            window=want.window,
+            started=live.started or (self._entry.started if self._entry else None),
+            changed=self._clock.now(),
+            **policy(want),
+        )
+
+    def _paused(self, pause: Pause) -> None:
+        change = self._change
+        self._crew.tell(Event("apply_progress", self._clock.now(), change.address, change.action.value, pause.note, pause.progress))
+
+
+def _base(entry: Entry) -> str:
+    """The identity an object of this address would have had as its first incarnation, for kinds that append a number."""
+    suffix = f".{entry.incarnation}"
+    return entry.identity.removesuffix(suffix) if entry.incarnation > 1 else entry.identity

@@ -1,0 +1,222 @@
+"""Drives a kind's steps: paces calls at the published rates, repeats what may be repeated, journals every write before it is sent.
+
+What the network does is decided here once: a kind yields calls and gets replies, a vendor's client sends one request and names
+its outcome. In between stand the pace, the retries, the deadline and the journal.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from reconciler.crash import point
+from reconciler.errors import NotFound, NotReady, OutcomeUnknown, ReconcilerError, Rejected, Throttled, Unavailable, VendorError
+from reconciler.model import Batch, Call, Clock, Created, Pause, Reply, Steps, Transport
+
+T = TypeVar("T")
+
+READ_TRIES = 4
+WRITE_TRIES = 3
+THROTTLE_TRIES = 8
+THROTTLE_PATIENCE = 330.0  # a slot of Livepeer's clip throttle frees after five minutes at the latest
+SLACK = 1.005  # calls are spaced this much wider than the published rate, so that jitter never exceeds it
+
+
+class Journal(Protocol):
+    """Where one change writes down what it is about to do, and what became of it. Every method is durable when it returns."""
+
+    def sending(self, call: Call) -> None: ...
+
+    def done(self, call: Call, reply: Reply) -> None: ...
+
+    def rejected(self, call: Call, why: VendorError) -> None: ...
+
+    def unknown(self, call: Call, why: VendorError) -> None: ...
+
+    def created(self, id: str, started: datetime | None) -> None: ...
+
+
+class Pacer:
+    """One evenly spaced queue per account, vendor and action. A throttle pushes the queue back, doubling while it goes on."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._free: dict[tuple[str, str, str], float] = {}
+        self._penalty: dict[tuple[str, str, str], float] = {}
+
+    def wait(self, account: str, call: Call) -> None:
+        """Returns when `call` may be sent."""
+        queue = (account, call.vendor, call.action)
+        with self._lock:
+            now = self._clock.monotonic()
+            turn = max(now, self._free.get(queue, now))
+            self._free[queue] = turn + SLACK / call.pace
+        if turn > now:
+            self._clock.sleep(turn - now)
+
+    def throttled(self, account: str, call: Call, retry_after: float | None) -> float:
+        """Notes that the vendor refused for the rate; returns for how many seconds the queue now rests."""
+        queue = (account, call.vendor, call.action)
+        with self._lock:
+            rest = self._penalty.get(queue, 0.5)
+            self._penalty[queue] = min(rest * 2, 30.0)
+            rest = retry_after if retry_after is not None else rest * random.uniform(1.0, 1.25)  # noqa: S311
+            self._free[queue] = max(self._free.get(queue, 0.0), self._clock.monotonic()) + rest
+            return rest
+
+    def welcome(self, account: str, call: Call) -> None:
+        """Notes that the vendor answered again."""
+        with self._lock:
+            self._penalty.pop((account, call.vendor, call.action), None)
+
+
+class Courier:
+    """Carries one account's steps to the vendors and back. Thread safe; `side` is the width of a Batch."""
+
+    def __init__(
+        self,
+        account: str,
+        transports: Callable[[str, str], Transport],
+        clock: Clock,
+        pacer: Pacer,
+        *,
+        side: int = 8,
+        halted: Callable[[], bool] = lambda: False,
+        on_pause: Callable[[Pause], None] | None = None,
+    ) -> None:
+        self._account = account
+        self._transports = transports
+        self._clock = clock
+        self._pacer = pacer
+        self._side = side
+        self._halted = halted
+        self._on_pause = on_pause
+
+    def run(self, steps: Steps[T], *, journal: Journal | None = None, deadline: float | None = None) -> T:
+        """Drives `steps` to the end and returns its value.
+
+        Without a journal only safe calls pass. `deadline` bounds the pauses, in seconds; past it NotReady is raised.
+        Raises what the steps do not catch: VendorError's subclasses.
+        """
+        give_up = None if deadline is None else self._clock.monotonic() + deadline
+        answer: Any = None
+        trouble: VendorError | None = None
+        while True:
+            try:
+                step = steps.throw(trouble) if trouble else steps.send(answer)
+            except StopIteration as end:
+                value: T = end.value
+                return value
+            answer, trouble = None, None
+            try:
+                answer = self._do(step, journal, give_up)
+            except VendorError as wrong:
+                trouble = wrong
+
+    def _do(self, step: Any, journal: Journal | None, give_up: float | None) -> Any:
+        match step:
+            case Call():
+                return self._send(step, journal)
+            case Batch():
+                return self._send_all(step.calls)
+            case Pause():
+                self._pause(step, give_up)
+                return None
+            case Created():
+                if journal is None:
+                    raise ReconcilerError("a read confirmed a creation: a fault of the kind")
+                journal.created(step.id, step.started)
+                return None
+        raise ReconcilerError(f"a kind yielded {step!r}, which is no step")
+
+    def _pause(self, pause: Pause, give_up: float | None) -> None:
+        if self._on_pause:
+            self._on_pause(pause)
+        if self._halted():
+            raise NotReady(f"interrupted while waiting{': ' + pause.note if pause.note else ''}")
+        if give_up is not None and self._clock.monotonic() + pause.seconds > give_up:
+            raise NotReady(f"not ready in time{': ' + pause.note if pause.note else ''}", code="Timeout")
+        self._clock.sleep(pause.seconds)
+
+    def _send_all(self, calls: Sequence[Call]) -> list[Reply | VendorError]:
+        """Safe calls side by side; the width is bounded because the HTTP pool is."""
+
+        def one(call: Call) -> Reply | VendorError:
+            try:
+                return self._send(call, None)
+            except VendorError as wrong:
+                return wrong
+
+        if len(calls) < 2 or self._side < 2:
+            return [one(call) for call in calls]
+        with ThreadPoolExecutor(min(self._side, len(calls)), thread_name_prefix="reads") as pool:
+            return list(pool.map(one, calls))
+
+    def _send(self, call: Call, journal: Journal | None) -> Reply:
+        if call.safe:
+            return self._read(call)
+        if journal is None:
+            raise ReconcilerError(f"{call.action} is a write and no journal is open: a fault of ours, nothing was sent")
+        return self._write(call, journal)
+
+    def _read(self, call: Call) -> Reply:
+        """A read may be asked again: nothing changes by it."""
+        for attempt in range(1, READ_TRIES + 1):
+            try:
+                return self._once(call)
+            except Unavailable:
+                if attempt == READ_TRIES or self._halted():
+                    raise
+                self._clock.sleep(0.3 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def _write(self, call: Call, journal: Journal) -> Reply:
+        """Written down, then sent. Only a repeatable call is sent again after an unknown outcome, and never beyond doubt."""
+        journal.sending(call)
+        point("courier.sent")
+        doubt: OutcomeUnknown | None = None
+        for attempt in range(1, WRITE_TRIES + 1):
+            try:
+                reply = self._once(call)
+            except OutcomeUnknown as unknown:
+                point("courier.unknown")
+                doubt = unknown
+                if not call.repeatable or attempt == WRITE_TRIES or self._halted():
+                    journal.unknown(call, unknown)
+                    raise
+                self._clock.sleep(0.3 * 2**attempt)
+            except VendorError as wrong:
+                point("courier.rejected")
+                if doubt is not None and not isinstance(wrong, NotFound):
+                    # the first sending may have taken effect, and this refusal may be because of it
+                    journal.unknown(call, doubt)
+                    raise doubt from wrong
+                journal.rejected(call, wrong)
+                raise
+            else:
+                point("courier.answered")
+                journal.done(call, reply)
+                return reply
+        raise AssertionError("unreachable")
+
+    def _once(self, call: Call) -> Reply:
+        """One request that the vendor did not refuse for its rate: a throttle changed nothing, so it waits and asks again."""
+        waited = 0.0
+        for attempt in range(1, THROTTLE_TRIES + 1):
+            self._pacer.wait(self._account, call)
+            try:
+                reply = self._transports(self._account, call.vendor).send(call)
+            except Throttled as throttle:
+                rest = self._pacer.throttled(self._account, call, throttle.retry_after)
+                waited += rest
+                if attempt == THROTTLE_TRIES or waited > THROTTLE_PATIENCE or self._halted():
+                    raise
+            else:
+                self._pacer.welcome(self._account, call)
+                return reply
+        raise Rejected(f"{call.action} was throttled {THROTTLE_TRIES} times")

@@ -1,0 +1,564 @@
+"""The use cases: observe, plan, apply, refresh, adopt. A thin shell around planner (decides), courier (sends) and ledger (remembers).
+
+Every write follows one order: intent durable in the ledger, then the request, then result and entry in one transaction.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from reconciler import diff, guards, planner, settling, timeline
+from reconciler.applying import Crew, carry_out
+from reconciler.courier import Courier, Pacer
+from reconciler.errors import ReconcilerError, Stale, Stopped, UsageError
+from reconciler.ledger import Ledger
+from reconciler.model import (
+    Action,
+    Address,
+    Change,
+    Clock,
+    Conflict,
+    Desired,
+    Diagnostic,
+    Entry,
+    Event,
+    Intent,
+    Kind,
+    Lookup,
+    Match,
+    Observed,
+    Outcome,
+    Pause,
+    Plan,
+    Presence,
+    Result,
+    Severity,
+    Stage,
+    Stranger,
+    Survey,
+    Transport,
+)
+
+MAX_AGE = timedelta(hours=24)  # no plan is worth more than a day
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run was asked for. `whole` is false when PATH named a part of the project: nothing outside of it is then deleted."""
+
+    targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    selector: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = True
+    prune: bool = True
+    destroy: bool = False
+    now: datetime | None = None
+    allow_on_air: tuple[str, ...] = ()
+    allow_delete: int | None = None
+    keep_unchanged: bool = True
+    wait: bool = True
+
+    def chooses(self, address: Address, labels: Mapping[str, str]) -> bool:
+        name, series = str(address), f"{address.kind}/{address.name}"
+        if self.targets and not {name, series} & set(self.targets):
+            return False
+        if {name, series} & set(self.excludes):
+            return False
+        return all(labels.get(key) == value for key, value in self.selector.items())
+
+    @property
+    def selective(self) -> bool:
+        """Whether some of what is declared may be left out: then what is in no manifest is deleted only when it was named."""
+        return bool(self.excludes or self.selector or self.targets or not self.whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The declared side of a run, as the manifest layer read it. `resolve` fills in secrets; called only for what is looked at."""
+
+    desired: Sequence[Desired]
+    digest: str = ""
+    files: int = 0
+    diagnostics: tuple[Diagnostic, ...] = ()
+    resolve: Callable[[Sequence[Desired]], Sequence[Desired]] = lambda desired: desired
+
+
+@dataclass(slots=True)
+class World:
+    """What the vendors' reads and the ledger said at one instant; settling corrects it in place."""
+
+    seen: dict[Address, Observed]
+    entries: Mapping[Address, Entry]
+    intents: dict[Address, Intent]
+    strangers: list[Stranger]
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of every change of an apply, in the order of the plan."""
+
+    run: str
+    plan: str
+    results: tuple[Result, ...]
+    exit_code: int
+    interrupted: bool = False
+
+    def of(self, outcome: Outcome) -> tuple[Result, ...]:
+        return tuple(result for result in self.results if result.outcome is outcome)
+
+
+class Engine:
+    """One workspace: what is declared, what is remembered, and the way to the vendors."""
+
+    def __init__(
+        self,
+        *,
+        workspace: str,
+        environment: str = "",
+        kinds: Callable[[str], Kind | None],
+        ledger: Ledger,
+        transports: Callable[[str, str], Transport],
+        clock: Clock,
+        wanted: Wanted | Callable[[], Wanted],
+        limits: guards.Limits | None = None,
+        min_lead: timedelta = timedelta(seconds=60),
+        tzdata: str = "",
+        parallelism: int = 8,
+        lock_timeout: float = 0.0,
+        on_event: Callable[[Event], None] = lambda _: None,
+    ) -> None:
+        self._workspace = workspace
+        self._environment = environment
+        self._kinds = kinds
+        self._ledger = ledger
+        self._transports = transports
+        self._clock = clock
+        self._wanted = wanted
+        self._limits = limits or guards.Limits()
+        self._min_lead = min_lead
+        self._tzdata = tzdata
+        self._parallelism = max(1, parallelism)
+        self._lock_timeout = lock_timeout
+        self._emit = on_event
+        self._pacer = Pacer(clock)
+        self._halt = threading.Event()
+
+    def halt(self) -> None:
+        """Start nothing new. Safe to call from a signal handler."""
+        self._halt.set()
+
+    @property
+    def wanted(self) -> Wanted:
+        if not isinstance(self._wanted, Wanted):
+            self._wanted = self._wanted()
+        return self._wanted
+
+    # --- observe ------------------------------------------------------------------------------------------------------
+
+    def observe(self, desired: Sequence[Desired], entries: Mapping[Address, Entry], *, now: datetime) -> World:
+        """Asks the vendors where every declared or remembered object is. One conversation per account and kind, side by side."""
+        intents = {intent.address: intent for intent in self._ledger.open_intents()}
+        asks = self._lookups(desired, entries, intents, now)
+        seen: dict[Address, Observed] = {}
+        strangers: list[Stranger] = []
+        counts: dict[str, int] = {}
+
+        def ask(group: tuple[str, str]) -> Survey:
+            account, kind = group
+            return self._courier(account).run(self._kind(kind).observe(asks[group]))
+
+        for (account, kind), survey in zip(asks, _side_by_side(ask, list(asks)), strict=True):
+            vendor = self._kind(kind).vendor
+            for answer in survey.answers:
+                seen[answer.address] = answer
+            strangers.extend(replace(one, account=account) for one in survey.strangers)
+            alive = sum(answer.presence is Presence.LIVE for answer in survey.answers)
+            counts[vendor] = counts.get(vendor, 0) + alive + sum(one.stage is not Stage.ENDED for one in survey.strangers)
+        return World(seen, entries, intents, strangers, counts)
+
+    def _lookups(
+        self, desired: Sequence[Desired], entries: Mapping[Address, Entry], intents: Mapping[Address, Intent], now: datetime
+    ) -> dict[tuple[str, str], list[Lookup]]:
+        asks: dict[tuple[str, str], list[Lookup]] = {}
+        asked: set[Address] = set()
+        for want in desired:
+            entry = entries.get(want.address) or _renamed(want, entries)
+            asked.add(want.address)
+            if entry:
+                asked.add(entry.address)
+            intent = intents.get(want.address)
+            if intent is None and not planner.needs_read(want, entry, self._kind(want.address.kind), now):
+                continue
+            lookup = Lookup(want.address, self._workspace, want, entry, intent)
+            asks.setdefault((want.account, want.address.kind), []).append(lookup)
+        for address in sorted({*entries, *intents} - asked):
+            if self._kinds(address.kind) is None:
+                continue
+            entry, intent = entries.get(address), intents.get(address)
+            account = entry.account if entry else intent.account if intent else "default"
+            asks.setdefault((account, address.kind), []).append(Lookup(address, self._workspace, None, entry, intent))
+        return asks
+
+    def _kind(self, name: str) -> Kind:
+        kind = self._kinds(name)
+        if kind is None:
+            raise ReconcilerError(f"no kind is called {name}")
+        return kind
+
+    def _courier(self, account: str, on_pause: Callable[[Pause], None] | None = None) -> Courier:
+        side = 1 if self._parallelism == 1 else 8
+        return Courier(
+            account, self._transports, self._clock, self._pacer, side=side, halted=self._halt.is_set, on_pause=on_pause
+        )
+
+    # --- plan ---------------------------------------------------------------------------------------------------------
+
+    def plan(self, options: Options = Options()) -> Plan:
+        """Compares and decides; writes nothing to a vendor, and to the ledger only what it settled.
+
+        Raises Stopped (exit 5) when `onAirChange: refuse` or the empty-manifest guard says so.
+        """
+        now = options.now or self._clock.now()
+        wanted = self.wanted
+        entries = self._ledger.entries()
+        self._refuse_vanished(wanted, entries, options)
+        desired = [] if options.destroy else self._chosen(wanted, entries, options)
+        entries = self._entries_in_question(entries, desired, options)
+        world = self.observe(desired, entries, now=now)
+        if world.intents:
+            self._settle(world, desired, now)
+        return self._decide(world, desired, options, now)
+
+    def _chosen(self, wanted: Wanted, entries: Mapping[Address, Entry], options: Options) -> list[Desired]:
+        chosen = wanted.desired
+        if options.targets or options.excludes or options.selector:
+            chosen = [want for want in chosen if options.chooses(want.address, want.labels)]
+        resolved = wanted.resolve(chosen)
+        if not entries:
+            return list(resolved)
+        placed = []
+        for want in resolved:
+            entry = entries.get(want.address)
+            placed.append(replace(want, incarnation=entry.incarnation) if entry and entry.incarnation != want.incarnation else want)
+        return placed
+
+    def _entries_in_question(
+        self, entries: Mapping[Address, Entry], desired: Sequence[Desired], options: Options
+    ) -> Mapping[Address, Entry]:
+        """All entries, less those outside a selection: what was not named is neither looked at nor deleted."""
+        if options.prune and not options.selective:
+            return entries
+        declared = {want.address for want in self.wanted.desired}
+        mine = {want.address for want in desired} | {
+            Address(want.address.kind, want.renamed_from, want.address.occurrence) for want in desired if want.renamed_from
+        }
+        named = set(options.targets) - {str(address) for address in declared}
+
+        def stays(address: Address) -> bool:
+            if address in mine:
+                return True
+            if options.destroy:
+                return options.chooses(address, {})
+            return options.prune and (str(address) in named or f"{address.kind}/{address.name}" in named)
+
+        return {address: entry for address, entry in entries.items() if stays(address)}
+
+    def _refuse_vanished(self, wanted: Wanted, entries: Mapping[Address, Entry], options: Options) -> None:
+        if options.destroy or options.selective or not options.prune:
+            return
+        owned = sum(not entry.ended for entry in entries.values())
+        found = guards.vanished(wanted=len(wanted.desired), owned=owned, files=wanted.files)
+        if found:
+            raise Stopped(found[0], reasons=found, next_step="reconciler plan --destroy")
+
+    def _decide(self, world: World, desired: Sequence[Desired], options: Options, now: datetime) -> Plan:
+        setting = planner.Setting(
+            now=now, seal=self._ledger.seal, allow_on_air=options.allow_on_air, destroy=options.destroy, min_lead=self._min_lead
+        )
+        cases = planner.cases(desired, world.seen, world.entries, world.intents, self._kinds, setting)
+        changes = planner.plan(cases)
+        refused = guards.refusals(changes)
+        if refused:
+            raise Stopped(refused[0], reasons=refused)
+        kept, unchanged = [], 0
+        for change in changes:
+            if change.action is Action.NOOP and not options.keep_unchanged and not change.warnings:
+                unchanged += 1
+            else:
+                kept.append(self._fingerprinted(change) if change.action is not Action.NOOP else change)
+        conflicts = self._conflicts(desired, world.strangers, now)
+        wanted = self.wanted
+        diagnostics = [*wanted.diagnostics, *_warnings(kept), *self._guard_warnings(changes, world.entries, options)]
+        plan = Plan(
+            id="",
+            workspace=self._workspace,
+            environment=self._environment,
+            generated_at=now,
+            valid_until=_valid_until(kept, now),
+            changes=tuple(kept),
+            drift=tuple(self._drift(world, now)),
+            conflicts=tuple(conflicts),
+            diagnostics=tuple(diagnostics),
+            strangers=tuple(world.strangers),
+            live_counts=world.counts,
+            live_digest=_digest(sorted(change.fingerprint for change in kept if change.writes)),
+            manifests_digest=wanted.digest,
+            tzdata=self._tzdata,
+            lineage=self._ledger.lineage,
+            serial=self._ledger.serial,
+            files=wanted.files,
+            unchanged=unchanged,
+        )
+        return replace(plan, id=_digest([plan.lineage, plan.serial, plan.live_digest, wanted.digest, now.isoformat()])[:12])
+
+    def _fingerprinted(self, change: Change) -> Change:
+        seen = change.observed
+        if seen is None:
+            return change
+        values = self._ledger.seal_values(seen.values)
+        window = seen.window and [seen.window.start.isoformat(), seen.window.end and seen.window.end.isoformat()]
+        return replace(change, fingerprint=_digest([seen.presence, seen.id, seen.stage, window, values])[:16])
+
+    def _conflicts(self, desired: Sequence[Desired], strangers: Sequence[Stranger], now: datetime) -> list[Conflict]:
+        """Live foreign tasks on a declared destination, and tight or shadowed windows; hard ones never get past validation."""
+        foreign = [
+            timeline.Claim(thing, one.window, f"{one.kind} {one.title or one.id}", foreign=True)
+            for one in strangers
+            if one.window and one.stage is not Stage.ENDED
+            for thing in one.claims
+        ]
+        claims = [
+            timeline.Claim(thing, want.window, str(want.address), want.place)
+            for want in desired
+            if want.window and (want.window.end is None or want.window.end > now)
+            for thing in self._kind(want.address.kind).claims(want)
+        ]
+        return timeline.conflicts([*claims, *foreign]) if claims else []
+
+    def _drift(self, world: World, now: datetime) -> Iterator[Change]:
+        for address, entry in world.entries.items():
+            seen = world.seen.get(address)
+            if seen is None or address in world.intents:
+                continue
+            fields = planner.drift(entry, seen, seal=self._ledger.seal, now=now)
+            if fields is not None:
+                reason = "changed outside of us" if fields else "gone at the vendor"
+                yield Change(
+                    address, Action.UPDATE if fields else Action.CREATE, reason, account=entry.account, stage=seen.stage,
+                    fields=fields, observed=seen, entry=entry,
+                )
+
+    def _guard_warnings(self, changes: Sequence[Change], entries: Mapping[Address, Entry], options: Options) -> Iterator[Diagnostic]:
+        for reason in self._guard_reasons(changes, entries, options):
+            yield Diagnostic(Severity.WARNING, "RC701", f"apply will stop: {reason}")
+
+    def _guard_reasons(self, changes: Sequence[Change], entries: Mapping[Address, Entry], options: Options) -> list[str]:
+        owned = sum(not entry.ended for entry in entries.values())
+        return guards.reasons(changes, owned=owned, limits=self._limits, allow_delete=options.allow_delete, destroy=options.destroy)
+
+    # --- settling what is unknown -------------------------------------------------------------------------------------
+
+    def _settle(self, world: World, desired: Sequence[Desired], now: datetime) -> list[settling.Settlement]:
+        """Closes the intents whose result a look-up shows. `world.intents` keeps those that are still open."""
+        if self._ledger.busy():
+            return []
+        entries, ledger = dict(world.entries), self._ledger
+        by_address = {want.address: want for want in desired}
+        judged = []
+        for address, intent in list(world.intents.items()):
+            seen = world.seen.get(address) or Observed(address, Presence.UNKNOWN)
+            asked = ledger.open_values(intent.desired) if intent.desired is not None else None
+            verdict = settling.settle(
+                intent, seen, entry=entries.get(address), want=by_address.get(address), desired=asked, seal=ledger.seal, now=now
+            )
+            judged.append(verdict)
+            if not verdict.known:
+                continue
+            ledger.settle(intent.id, present=verdict.present, entry=verdict.entry)
+            del world.intents[address]
+            if verdict.entry is None:
+                entries.pop(address, None)
+                continue
+            entries[address] = verdict.entry
+            if seen.match is Match.MARK:
+                world.seen[address] = replace(seen, match=Match.LEDGER)
+        world.entries = entries
+        return judged
+
+    def refresh(self, addresses: Iterable[Address] = ()) -> tuple[list[settling.Settlement], list[Change]]:
+        """Re-reads live state and settles unknown results; returns what was settled and where everything stands."""
+        names = tuple(str(address) for address in addresses)
+        now = self._clock.now()
+        wanted = self.wanted
+        options = Options(targets=names)
+        entries = self._ledger.entries()
+        desired = self._chosen(wanted, entries, options)
+        chosen = {address: entry for address, entry in entries.items() if not names or options.chooses(address, {})}
+        world = self.observe(desired, chosen, now=now)
+        if names:
+            for address in [address for address in world.intents if not options.chooses(address, {})]:
+                del world.intents[address]
+        settled = self._settle(world, desired, now)
+        self._note_ended(world)
+        return settled, list(self._decide(world, desired, options, now).changes)
+
+    def _note_ended(self, world: World) -> None:
+        for address, entry in world.entries.items():
+            seen = world.seen.get(address)
+            if seen and seen.presence is Presence.ENDED and not entry.ended:
+                self._ledger.put(replace(entry, ended=True))
+
+    # --- adopt --------------------------------------------------------------------------------------------------------
+
+    def adopt(self, address: Address, id: str = "") -> Entry:
+        """Takes a live object into the ledger under a declared address. Without an id the only look-alike is taken.
+
+        Raises UsageError when nothing, or more than one thing, fits.
+        """
+        now = self._clock.now()
+        want = next((want for want in self.wanted.desired if want.address == address), None)
+        if want is None:
+            raise UsageError(f"{address} is in no manifest", next_step="reconciler validate")
+        want = next(iter(self.wanted.resolve([want])))
+        world = self.observe([want], {}, now=now) if not id else self.observe([want], {address: _claimed(want, id)}, now=now)
+        seen = world.seen.get(address) or Observed(address, Presence.ABSENT)
+        if seen.presence is not Presence.LIVE or (id and seen.id != id):
+            raise UsageError(f"no live object fits {address}{f' with id {id}' if id else ''}", next_step=f"reconciler get {address}")
+        if seen.also and not id:
+            raise UsageError(f"several live objects fit {address}: {', '.join((seen.id, *seen.also))}; name one of them")
+        kind = self._kind(address.kind)
+        entry = Entry(
+            address=address,
+            account=want.account,
+            id=seen.id,
+            identity=kind.identity(want),
+            incarnation=want.incarnation,
+            applied=self._ledger.seal_values(diff.filled(seen.values, unread=seen.unread, applied=None)) if "" not in seen.unread else None,
+            window=seen.window,
+            started=seen.started,
+            changed=now,
+            **settling.policy(want),
+        )
+        with self._ledger.acquire(_holder(), timeout=self._lock_timeout):
+            self._ledger.put(entry)
+        return entry
+
+    # --- apply --------------------------------------------------------------------------------------------------------
+
+    def apply(self, plan: Plan, options: Options = Options(), *, saved: bool = False) -> Report:
+        """Carries a plan out, dependencies first, side by side where nothing forbids it.
+
+        Raises Stopped before anything is written when a guard wants a person, Stale when the ledger moved on since the plan.
+        """
+        stop = self._guard_reasons(plan.changes, self._ledger.entries(), options)
+        if stop:
+            raise Stopped(stop[0], reasons=stop)
+        with self._ledger.acquire(_holder(), timeout=self._lock_timeout) as lease:
+            if self._ledger.serial != plan.serial and not saved and plan.serial:
+                raise Stale("the ledger changed while this plan was made", next_step="reconciler plan")
+            if saved:
+                self._ledger.use_plan(plan.id)
+            run = _digest([plan.id, self._clock.now().isoformat(), os.getpid()])[:6]
+            crew = Crew(
+                self._kind, self._ledger, self._clock, self._courier, self._emit, self._halt.is_set, self._parallelism, options.wait
+            )
+            results = carry_out(plan.changes, crew, lease)
+            self._remember_policies(plan)
+            report = Report(run, plan.id, tuple(results), self._exit_code(plan, results), interrupted=self._halt.is_set())
+            self._ledger.record(self._history(plan, report))
+        return report
+
+    def _exit_code(self, plan: Plan, results: Sequence[Result]) -> int:
+        failed = [result for result in results if result.outcome is Outcome.FAILED]
+        if any(result.outcome is Outcome.UNKNOWN for result in results) or any(change.unsettled for change in plan.changes):
+            return 7
+        if failed:
+            return 3 if any(result.outcome is Outcome.DONE for result in results) else failed[0].exit_code or 1
+        if any(change.action is Action.BLOCKED for change in plan.changes):
+            return 5
+        return 0
+
+    def _history(self, plan: Plan, report: Report) -> dict[str, Any]:
+        return {
+            "run": report.run,
+            "at": self._clock.now().isoformat(),
+            "who": _holder(),
+            "plan": plan.id,
+            "exit": report.exit_code,
+            "results": [
+                {
+                    "address": str(result.change.address),
+                    "action": result.change.action.value,
+                    "outcome": result.outcome.value,
+                    "message": result.message,
+                    "id": result.id,
+                    "request_id": result.request_id,
+                }
+                for result in report.results
+            ],
+        }
+
+    def _remember_policies(self, plan: Plan) -> None:
+        """Protection, deletion policy and the like are remembered even where nothing is to be done at the vendor."""
+        for change in plan.changes:
+            want = change.desired
+            entry = self._ledger.entry(change.address)
+            if want is None or entry is None:
+                continue
+            ended = entry.ended or bool(change.action is Action.NOOP and change.observed and change.observed.presence is Presence.ENDED)
+            kept = replace(entry, ended=ended, **settling.policy(want))
+            if kept != entry:
+                self._ledger.put(kept)
+
+
+# --- small things -----------------------------------------------------------------------------------------------------
+
+
+def _side_by_side(ask: Callable[[tuple[str, str]], Survey], groups: list[tuple[str, str]]) -> list[Survey]:
+    if len(groups) < 2:
+        return [ask(group) for group in groups]
+    with ThreadPoolExecutor(len(groups), thread_name_prefix="observe") as pool:
+        return list(pool.map(ask, groups))
+
+
+def _renamed(want: Desired, entries: Mapping[Address, Entry]) -> Entry | None:
+    return entries.get(Address(want.address.kind, want.renamed_from, want.address.occurrence)) if want.renamed_from else None
+
+
+def _claimed(want: Desired, id: str) -> Entry:
+    return Entry(address=want.address, account=want.account, id=id, identity="")
+
+
+def _valid_until(changes: Sequence[Change], now: datetime) -> datetime:
+    touched = (change.boundary for change in changes if change.action not in (Action.NOOP, Action.WAIT, Action.FORGET))
+    return min((when for when in touched if when is not None and when > now), default=now + MAX_AGE)
+
+
+def _warnings(changes: Iterable[Change]) -> Iterator[Diagnostic]:
+    for change in changes:
+        for text in change.warnings:
+            yield Diagnostic(Severity.WARNING, "RC700", text, place=change.place, address=str(change.address))
+
+
+def _digest(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()
+
+
+def _holder() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} pid {os.getpid()}"
+

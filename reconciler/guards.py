@@ -1,0 +1,45 @@
+"""Is this plan too dangerous to carry out without a person? Pure: returns the reasons, whole sentences; none means go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reconciler.model import Action, Change
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`max_delete` is a fraction of what is owned, in force from `floor` objects on; `max_off_air` is seconds, None = no limit."""
+
+    max_delete: float = 0.3
+    floor: int = 10
+    max_off_air: float | None = None
+
+
+def reasons(changes: Sequence[Change], *, owned: int, limits: Limits, allow_delete: int | None = None, destroy: bool = False) -> list[str]:
+    """Why a person must decide first. `owned` counts the workspace's live objects; `allow_delete` is what the person allowed."""
+    found = []
+    deletions = sum(change.action is Action.DELETE for change in changes)
+    if not destroy:
+        allowed = allow_delete if allow_delete is not None else (int(owned * limits.max_delete) if owned >= limits.floor else owned)
+        if deletions > allowed:
+            share = f"{deletions} of the {owned} objects this workspace owns"
+            found.append(f"it would delete {share}, more than {allowed}; allow it with --allow-delete {deletions}")
+    if limits.max_off_air is not None:
+        lost = sum(change.off_air for change in changes if change.writes)
+        if lost > limits.max_off_air:
+            found.append(f"it would cost {lost:.0f} s of air, more than guards.maxOffAir of {limits.max_off_air:.0f} s")
+    return found
+
+
+def refusals(changes: Sequence[Change]) -> list[str]:
+    """Changes whose manifests say that touching them on air fails the whole plan."""
+    return [f"{change.address}: {change.reason}; needs {change.needs}" for change in changes if change.refused]
+
+
+def vanished(*, wanted: int, owned: int, files: int) -> list[str]:
+    """A project whose last manifest is gone is a mistake far more often than a wish."""
+    if wanted or not owned or not files:
+        return []
+    return [f"no manifest declares anything and this workspace owns {owned} objects; to delete them all, use reconciler destroy"]

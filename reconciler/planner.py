@@ -1,0 +1,663 @@
+"""(desired, observed, ledger, now) -> changes. Pure: one decision an address, read off the table in `_DECIDE`.
+
+Objects begin and end by themselves, so every decision is about a phase of the wanted window and the stage of the live object.
+"Ended is satisfied": what is over is never drift, never an orphan and never made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from reconciler import diff
+from reconciler.model import (
+    Action,
+    Address,
+    Change,
+    Desired,
+    Entry,
+    Evidence,
+    FieldChange,
+    Intent,
+    Kind,
+    Late,
+    Match,
+    Observed,
+    OnAirChange,
+    Phase,
+    Presence,
+    Scheduling,
+    Seal,
+    Stage,
+    Verb,
+    Window,
+)
+from reconciler.scalars import duration_text
+
+CLIP_MARGIN = timedelta(seconds=30)  # a clip asked for before its source is written out comes back too short
+INTERRUPTION = 2.0  # seconds of air an in-place update of a running object may cost: the vendors do not say, this is our estimate
+REPLACEMENT = 5.0  # seconds between the stop of the old object and the first frame of the new one, our estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every decision may look at. `allow_on_air` holds addresses a person named, or `*`; `destroy` wants nothing at all."""
+
+    now: datetime
+    seal: Seal
+    allow_on_air: Collection[str] = ()
+    destroy: bool = False
+    min_lead: timedelta = timedelta(seconds=60)
+
+    def allowed(self, address: Address) -> bool:
+        return str(address) in self.allow_on_air or "*" in self.allow_on_air
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything known about one address."""
+
+    address: Address
+    kind: Kind
+    want: Desired | None
+    seen: Observed
+    entry: Entry | None
+    intent: Intent | None
+    setting: Setting
+    phase: Phase | None = None
+    fields: tuple[FieldChange, ...] = field(default=())
+
+    @property
+    def now(self) -> datetime:
+        return self.setting.now
+
+    @property
+    def running(self) -> bool:
+        return self.seen.presence is Presence.LIVE and self.seen.stage is Stage.ON_AIR
+
+    @property
+    def evidence(self) -> Evidence:
+        """The weakest thing the comparison rests on."""
+        if not self.seen.unread:
+            return Evidence.LIVE
+        return Evidence.LEDGER if self.entry is not None and self.entry.applied is not None else Evidence.NONE
+
+
+def plan(cases: Iterable[Case]) -> list[Change]:
+    """One change an address, and one more for every duplicate; in the order of danger in which people should read them."""
+    changes: list[Change] = []
+    for case in cases:
+        changes.append(decide(case))
+        changes.extend(_duplicates(case))
+    return sorted(changes, key=_danger)
+
+
+def decide(case: Case) -> Change:
+    """What is to be done about one address now."""
+    if case.intent is not None:
+        return _unsettled(case)
+    if case.want is None:
+        return _unwanted(case)
+    case = _seen_in_time(case)
+    if case.seen.presence is Presence.UNKNOWN:
+        return _unreadable(case)
+    if case.seen.match is Match.TWIN and case.seen.presence is Presence.LIVE:
+        return _twin(case)
+    if case.seen.match is Match.TWIN:
+        case = replace(case, seen=Observed(case.address, Presence.ABSENT))
+    return _DECIDE[case.kind.scheduling](case)
+
+
+# --- what time makes of a case ----------------------------------------------------------------------------------------
+
+
+def phase_of(want: Desired, now: datetime) -> Phase:
+    """Where `now` stands in the wanted window; an object without a window is always wanted on air."""
+    timing = want.timing
+    if timing is None:
+        return Phase.ON_AIR
+    if timing.window.end is not None and now >= timing.window.end:
+        return Phase.ENDED
+    if now >= timing.window.start:
+        return Phase.ON_AIR
+    if timing.window.start <= now + timing.lead:
+        return Phase.IMMINENT
+    return Phase.UPCOMING if timing.window.start <= now + timing.horizon else Phase.BEYOND
+
+
+def boundary_of(want: Desired, now: datetime) -> datetime | None:
+    """The next instant at which the phase changes."""
+    timing = want.timing
+    if timing is None:
+        return None
+    start, end = timing.window.start, timing.window.end
+    instants = [start - timing.horizon, start - timing.lead, start, *([end] if end else [])]
+    return min((instant for instant in instants if instant > now), default=None)
+
+
+def _seen_in_time(case: Case) -> Case:
+    """Adds the phase and the differences; a window that began is compared as it was joined."""
+    want, seen = case.want, case.seen
+    assert want is not None
+    begun = seen.stage in (Stage.ON_AIR, Stage.STOPPED) or seen.presence is Presence.ENDED
+    live = seen.window
+    if want.timing and live and live.start > want.timing.window.start and live.start <= case.now:
+        want = case.kind.joined(want, live.start)
+    fields: list[FieldChange] = []
+    if seen.presence in (Presence.LIVE, Presence.ENDED):
+        applied = case.entry.applied if case.entry else None
+        fields = diff.differences(want.values, seen.values, seal=case.setting.seal, unread=seen.unread, applied=applied)
+        if case.kind.scheduling is Scheduling.VENDOR:
+            fields += _window_differences(want.window, live, compare_start=not (begun and live and live.start <= case.now), now=case.now)
+        known = replace(seen, values=diff.filled(seen.values, unread=seen.unread, applied=applied))
+        fields = [replace(one, replace=case.kind.replaces(one.path, want, known)) for one in fields]
+    return replace(case, phase=phase_of(want, case.now), fields=tuple(fields))
+
+
+def _window_differences(want: Window | None, live: Window | None, *, compare_start: bool, now: datetime) -> list[FieldChange]:
+    if want is None or live is None:
+        return []
+    found = []
+    late_but_due = live.start <= now and want.start <= now  # the vendor is late: there is nothing to move
+    if compare_start and want.start != live.start and not late_but_due:
+        found.append(FieldChange("schedule.start", live.start, want.start))
+    if want.end != live.end:
+        found.append(FieldChange("schedule.end", live.end, want.end))
+    return found
+
+
+# --- what is not, or not reliably, known ------------------------------------------------------------------------------
+
+
+def _unsettled(case: Case) -> Change:
+    intent = case.intent
+    assert intent is not None
+    wanted = {Verb.CREATE: Action.CREATE, Verb.DELETE: Action.DELETE, Verb.STOP: Action.STOP, Verb.START: Action.START}
+    return _change(
+        case,
+        Action.BLOCKED,
+        f"the result of {intent.action} sent at {intent.sent:%Y-%m-%dT%H:%M:%SZ} is unknown; "
+        f"what is not seen by {intent.horizon:%H:%M:%SZ} was not done",
+        wanted=wanted.get(intent.verb, Action.UPDATE),
+        needs=f"reconciler refresh {case.address}",
+        unsettled=True,
+        boundary=intent.horizon,
+    )
+
+
+def _unreadable(case: Case) -> Change:
+    detail = case.seen.detail or "the vendor's answer says nothing certain"
+    if not case.fields:
+        return _change(case, Action.NOOP, f"kept as it is: {detail}", warnings=(f"cannot be verified: {detail}",))
+    return _change(case, Action.BLOCKED, f"cannot be verified: {detail}", wanted=Action.REPLACE, needs="look at it in the vendor's console")
+
+
+def _twin(case: Case) -> Change:
+    if case.seen.also:
+        ids = ", ".join((case.seen.id, *case.seen.also))
+        return _change(
+            case,
+            Action.BLOCKED,
+            f"ambiguous: several live objects look like it, and none is in the ledger: {ids}",
+            wanted=Action.ADOPT,
+            needs=f"adopt one of them: reconciler import {case.address} ID",
+        )
+    return _change(
+        case,
+        Action.BLOCKED,
+        f"a live twin that is not ours exists: {case.seen.id}",
+        wanted=Action.ADOPT,
+        needs=f"adopt it: reconciler import {case.address} {case.seen.id}",
+    )
+
+
+# --- in no manifest ---------------------------------------------------------------------------------------------------
+
+
+def _unwanted(case: Case) -> Change:
+    """Ours by the ledger, in no manifest (or everything, when destroying)."""
+    seen, entry = case.seen, case.entry
+    why = "destroy" if case.setting.destroy else "in no manifest"
+    if entry is None or (seen.presence is Presence.ABSENT and not _unverifiable(case)):
+        return _change(case, Action.FORGET, f"{why}, and gone at the vendor")
+    over = entry.window is not None and entry.window.end is not None and entry.window.end <= case.now
+    if seen.presence is Presence.ENDED or entry.ended or (over and not case.running and seen.stage is not Stage.WAITING):
+        return _change(case, Action.FORGET, f"{why}, and over")
+    if entry.retain:
+        return _change(case, Action.FORGET, f"{why}; deletionPolicy: retain")
+    if entry.protect:
+        return _protected(case, Action.DELETE)
+    if not case.running and not _unverifiable(case):
+        return _change(case, Action.DELETE, f"{why}, {_stage_text(seen)}")
+    return _guarded(case, Action.DELETE, f"{why}, ON AIR", policy=entry.on_air_change, window=entry.window, cost=_rest_of_air(case))
+
+
+def _unverifiable(case: Case) -> bool:
+    """Started so long ago that the vendor's reads no longer reach it: it may still run."""
+    reach = case.kind.observable
+    started = case.seen.started or (case.entry.started if case.entry else None)
+    if case.seen.presence is Presence.UNKNOWN:
+        return True
+    ended = case.entry is not None and case.entry.ended
+    return bool(reach and started and not ended and case.seen.presence is Presence.ABSENT and case.now - started > reach)
+
+
+# --- one class of kind each -------------------------------------------------------------------------------------------
+
+
+def _relay(case: Case) -> Change:
+    """Vendor-scheduled: created ahead, begun and ended by the vendor."""
+    phase, seen = case.phase, case.seen
+    if seen.match is Match.MARK and case.entry is None and seen.presence is Presence.LIVE and not case.fields:
+        return _change(case, Action.ADOPT, "found by our mark, and in no ledger")
+    if seen.presence is Presence.ABSENT:
+        return _relay_absent(case)
+    if seen.presence is Presence.ENDED:
+        if phase is Phase.ENDED:
+            return _satisfied(case)
+        if phase is Phase.BEYOND:
+            return _wait_for_horizon(case, Action.REPLACE)
+        if phase is Phase.ON_AIR:
+            return _late(case, Action.REPLACE, "the vendor ended it early")
+        return _replacing(case, "it ended, and is wanted again")
+    if phase is Phase.ENDED:
+        return _relay_over(case)
+    if case.running:
+        return _on_air(case)
+    if seen.stage is Stage.STOPPED:
+        return _stopped(case)
+    if not case.fields:
+        if phase is Phase.ON_AIR:
+            return _noop(case, "the vendor is late: it should be on air and has not begun", warn=True)
+        return _noop(case, "up to date")
+    return _changing(case, "differs")
+
+
+def _relay_absent(case: Case) -> Change:
+    want, entry = case.want, case.entry
+    assert want is not None
+    assert want.timing is not None
+    gone = "it was there and is gone" if entry and not entry.ended else ""
+    match case.phase:
+        case Phase.ENDED:
+            return _satisfied(case)
+        case Phase.BEYOND:
+            return _wait_for_horizon(case, Action.CREATE)
+        case Phase.ON_AIR:
+            return _late(case, Action.CREATE, gone or "its window has begun")
+        case Phase.IMMINENT:
+            soon = duration_text(want.timing.window.start - case.now)
+            warnings = (f"begins in {soon}",) if want.timing.window.start - case.now < case.setting.min_lead else ()
+            return _change(case, Action.CREATE, gone or f"new, begins in {soon}", warnings=warnings)
+        case _:
+            return _change(case, Action.CREATE, gone or "new")
+
+
+def _relay_over(case: Case) -> Change:
+    """The wanted window is over and the live object is not."""
+    if case.running:
+        planned = case.entry.window if case.entry else None
+        if planned and planned.end and planned.end > case.now:
+            return _guarded(
+                case, Action.STOP, "its window was cut short and is over", policy=OnAirChange.APPLY, window=planned, cost=_rest_of_air(case)
+            )
+        return _change(case, Action.STOP, "overrun: its window is over and it is still on air")
+    if case.seen.stage is Stage.WAITING:
+        if case.want and case.want.lifecycle.protect:
+            return _protected(case, Action.DELETE)
+        return _change(case, Action.DELETE, "missed: its window is over and it never began")
+    return _satisfied(case)
+
+
+def _stopped(case: Case) -> Change:
+    wanted = _enabled(case)
+    fields = case.fields
+    if any(one.replace for one in fields):
+        return _replacing(case, "differs")
+    if not wanted or case.phase is Phase.BEYOND:
+        rest = tuple(one for one in fields if one.path != "spec.enabled")
+        if rest:
+            return _change(case, Action.UPDATE, "differs; it stays stopped", fields=rest)
+        return _noop(case, "stopped, as wanted" if not wanted else "stopped; continued when it comes within the horizon")
+    if [one.path for one in fields] in ([], ["spec.enabled"]):
+        loud = ("it is stopped and should be on air",) if case.phase is Phase.ON_AIR else ()
+        return _change(case, Action.START, "stopped, and wanted enabled", warnings=loud)
+    return _change(case, Action.UPDATE, "differs; continued afterwards")
+
+
+def _session(case: Case) -> Change:
+    """Runner-scheduled: somebody calls Start at the start of the window and Stop at its end."""
+    phase, seen = case.phase, case.seen
+    if _unverifiable(case):
+        if phase is Phase.ENDED and case.want and case.want.window:
+            return _change(case, Action.STOP, "its window is over; started too long ago to be read, so it is stopped to be sure")
+        reach = case.kind.observable or timedelta()
+        return _noop(case, f"unverifiable: started over {reach.total_seconds() / 3600:.0f} h ago, the vendor no longer tells", warn=True)
+    if seen.presence is Presence.LIVE:
+        if seen.match is Match.MARK and case.entry is None and not case.fields:
+            return _change(case, Action.ADOPT, "running under our id, and in no ledger")
+        if phase is Phase.ENDED:
+            return _change(case, Action.STOP, "its window is over")
+        if phase is not Phase.ON_AIR:
+            return _noop(case, "it runs before its window", warn=True)
+        return _on_air(case)
+    if phase is Phase.ENDED:
+        return _satisfied(case)
+    if seen.presence is Presence.ENDED or (case.entry and case.entry.ended):
+        if phase is Phase.ON_AIR:
+            return _session_ended(case)
+    elif phase is Phase.ON_AIR:
+        gone = "it was running and is gone" if case.entry else ""
+        return _late(case, Action.CREATE, gone or ("its window is open" if case.want and case.want.window else "new"))
+    assert case.want is not None
+    assert case.want.window is not None
+    return _change(
+        case, Action.WAIT, f"a runner must start it at {_text(case.want.window.start)}", wanted=Action.CREATE,
+        boundary=case.want.window.start,
+    )
+
+
+def _session_ended(case: Case) -> Change:
+    detail = f" ({case.seen.detail})" if case.seen.detail else ""
+    assert case.want is not None
+    if case.fields:
+        return _change(case, Action.REPLACE, f"ended{detail}, and differs: started anew", on_air=False)
+    if case.want.lifecycle.restart_on_end:
+        return _change(case, Action.START, f"ended{detail}, started again: onEnd: restart")
+    return _noop(case, f"ended{detail}, not restarted", warn=case.seen.stage is Stage.FAILED)
+
+
+def _clip(case: Case) -> Change:
+    """Retrospective: cut after its end plus a margin."""
+    seen, want = case.seen, case.want
+    assert want is not None
+    if seen.match is Match.MARK and case.entry is None and seen.presence is Presence.LIVE and not case.fields and seen.stage is Stage.READY:
+        return _change(case, Action.ADOPT, "found by our mark, and in no ledger")
+    if seen.presence in (Presence.ABSENT, Presence.ENDED):
+        end = want.values.get("end")
+        if isinstance(end, datetime) and case.now < end + CLIP_MARGIN:
+            return _change(
+                case, Action.WAIT, f"cut after its end, at {_text(end + CLIP_MARGIN)}", wanted=Action.CREATE, boundary=end + CLIP_MARGIN
+            )
+        return _change(case, Action.CREATE, "it was there and is gone" if case.entry else "new")
+    if any(one.replace for one in case.fields):
+        return _replacing(case, "differs")
+    if seen.stage is Stage.FAILED:
+        return _replacing(case, f"its making failed: {seen.detail or 'the vendor does not say why'}")
+    if seen.stage is Stage.MAKING:
+        done = f", {seen.progress:.0%} done" if seen.progress is not None else ""
+        return _change(case, Action.WAIT, f"being made{done}", wanted=Action.UPDATE if case.fields else Action.NOOP)
+    return _changing(case, "differs") if case.fields else _noop(case, "up to date")
+
+
+_DECIDE: dict[Scheduling, Callable[[Case], Change]] = {
+    Scheduling.VENDOR: _relay,
+    Scheduling.RUNNER: _session,
+    Scheduling.RETROSPECTIVE: _clip,
+}
+
+
+# --- on air -----------------------------------------------------------------------------------------------------------
+
+
+def _on_air(case: Case) -> Change:
+    """A running object that is wanted: nothing touches it but by its policy."""
+    want, fields = case.want, case.fields
+    assert want is not None
+    if not fields:
+        early = case.phase is not Phase.ON_AIR
+        return _noop(case, "on air before its window" if early else "up to date", warn=early)
+    replacing = any(one.replace for one in fields)
+    interrupting = [one for one in fields if one.path != "schedule.end" and case.kind.interrupts(one.path)]
+    if replacing:
+        if want.lifecycle.protect:
+            return _protected(case, Action.REPLACE)
+        action, cost = Action.REPLACE, REPLACEMENT
+    elif not _enabled(case) and any(one.path == "spec.enabled" for one in fields):
+        action, cost = (Action.STOP if len(fields) == 1 else Action.UPDATE), _rest_of_air(case)
+    else:
+        action, cost = Action.UPDATE, INTERRUPTION if interrupting else 0.0
+    if action is Action.UPDATE and not cost and _may_touch(case):
+        return _change(case, action, "differs; does not interrupt output")
+    return _guarded(case, action, "differs, ON AIR", policy=want.lifecycle.on_air_change, window=case.seen.window or want.window, cost=cost)
+
+
+def _may_touch(case: Case) -> bool:
+    """Whether a change that interrupts nothing may be made now: by policy, or because there is no end of a window to wait for."""
+    assert case.want is not None
+    return case.want.lifecycle.on_air_change is OnAirChange.APPLY or case.want.window is None
+
+
+def _guarded(case: Case, action: Action, reason: str, *, policy: OnAirChange, window: Window | None, cost: float) -> Change:
+    """The guard of `time.md`: needs a flag that names the address, or else waits for the end of the window, or refuses."""
+    flag = f"--allow-on-air {case.address}"
+    end = window.end if window else None
+    endless = end is None or end <= case.now
+    if case.setting.allowed(case.address) and not (endless and policy is not OnAirChange.APPLY and not case.setting.destroy):
+        return _change(case, action, reason, on_air=True, off_air=cost)
+    if policy is OnAirChange.REFUSE:
+        return _change(
+            case, Action.BLOCKED, f"{reason}; onAirChange: refuse", wanted=action, needs=flag, on_air=True, off_air=cost, refused=True
+        )
+    if endless:
+        needs = flag if policy is OnAirChange.APPLY or case.setting.destroy else f"lifecycle.onAirChange: apply, and {flag}"
+        return _change(case, Action.BLOCKED, f"{reason}, with no end in sight", wanted=action, needs=needs, on_air=True, off_air=cost)
+    assert end is not None
+    needs = f"{flag}, or apply after {_text(end)}"
+    if policy is OnAirChange.APPLY:
+        until = f"{reason} until {_text(end)}"
+        return _change(case, Action.BLOCKED, until, wanted=action, needs=needs, on_air=True, off_air=cost, boundary=end)
+    until = f"{reason}; deferred until its window ends at {_text(end)}"
+    return _change(case, Action.WAIT, until, wanted=action, needs=needs, on_air=True, boundary=end)
+
+
+def _rest_of_air(case: Case) -> float:
+    """Seconds of air that are lost when it stops now."""
+    window = case.seen.window or (case.want.window if case.want else None) or (case.entry.window if case.entry else None)
+    if window is None or window.end is None:
+        return 0.0
+    return max(0.0, (window.end - case.now).total_seconds())
+
+
+# --- small decisions --------------------------------------------------------------------------------------------------
+
+
+def _late(case: Case, action: Action, reason: str) -> Change:
+    """The window has begun and the object is missing."""
+    timing = case.want.timing if case.want else None
+    if timing is None:
+        return _change(case, action, reason)
+    if action is Action.REPLACE and case.want and case.want.lifecycle.protect:
+        return _protected(case, action)
+    missed = duration_text(timedelta(seconds=int((case.now - timing.window.start).total_seconds())))
+    if timing.late is Late.SKIP:
+        return _noop(case, f"{reason}; late: skip", warn=True)
+    if timing.late is Late.FAIL:
+        return _change(
+            case, Action.BLOCKED, f"{reason} {missed} ago; late: fail", wanted=action, needs="move its start, or set schedule.late: join"
+        )
+    return _change(case, action, f"{reason}; joins {missed} late, ends as declared")
+
+
+def _changing(case: Case, reason: str) -> Change:
+    """A difference on an object that is not on air."""
+    if any(one.replace for one in case.fields):
+        return _replacing(case, reason)
+    if [one.path for one in case.fields] == ["spec.enabled"]:
+        return _change(case, Action.START if _enabled(case) else Action.STOP, "enabled changed")
+    if case.phase is Phase.IMMINENT and case.want and case.want.timing:
+        soon = duration_text(case.want.timing.window.start - case.now)
+        return _change(case, Action.UPDATE, reason, warnings=(f"it begins in {soon}",))
+    return _change(case, Action.UPDATE, reason)
+
+
+def _replacing(case: Case, reason: str) -> Change:
+    assert case.want is not None
+    if case.want.lifecycle.protect:
+        return _protected(case, Action.REPLACE)
+    return _change(case, Action.REPLACE, reason)
+
+
+def _protected(case: Case, wanted: Action) -> Change:
+    return _change(
+        case, Action.BLOCKED, f"lifecycle.protect forbids to {wanted} it", wanted=wanted,
+        needs="set lifecycle.protect: false and apply that first", on_air=case.running,
+    )
+
+
+def _wait_for_horizon(case: Case, wanted: Action) -> Change:
+    assert case.want is not None
+    assert case.want.timing is not None
+    when = case.want.timing.window.start - case.want.timing.horizon
+    return _change(case, Action.WAIT, f"beyond the horizon, made from {_text(when)} on", wanted=wanted, boundary=when)
+
+
+def _satisfied(case: Case) -> Change:
+    return _noop(case, "its window is over: satisfied")
+
+
+def _noop(case: Case, reason: str, *, warn: bool = False) -> Change:
+    return _change(case, Action.NOOP, reason, fields=(), warnings=(reason,) if warn else ())
+
+
+def _enabled(case: Case) -> bool:
+    return case.want is None or bool(case.want.values.get("enabled", True))
+
+
+def _duplicates(case: Case) -> list[Change]:
+    """Further live objects with the same identity and the same body as one of ours: exactly one may stay."""
+    if case.seen.match not in (Match.LEDGER, Match.MARK) or not case.seen.same_body or case.intent is not None:
+        return []
+    return [
+        replace(
+            _change(case, Action.DELETE, f"duplicate of {case.seen.id}: same identity, same body", fields=(), on_air=False),
+            desired=None, observed=replace(case.seen, id=extra, also=(), match=Match.MARK), entry=None,
+        )
+        for extra in case.seen.also
+    ]
+
+
+def _change(
+    case: Case,
+    action: Action,
+    reason: str,
+    *,
+    wanted: Action | None = None,
+    needs: str = "",
+    fields: tuple[FieldChange, ...] | None = None,
+    warnings: tuple[str, ...] = (),
+    on_air: bool | None = None,
+    off_air: float = 0.0,
+    boundary: datetime | None = None,
+    unsettled: bool = False,
+    refused: bool = False,
+) -> Change:
+    return Change(
+        address=case.address,
+        action=action,
+        reason=reason,
+        wanted=wanted,
+        account=case.want.account if case.want else case.entry.account if case.entry else "default",
+        place=case.want.place if case.want else None,
+        phase=case.phase,
+        stage=case.seen.stage,
+        on_air=case.running if on_air is None else on_air,
+        off_air=off_air,
+        fields=case.fields if fields is None else fields,
+        evidence=case.evidence,
+        needs=needs,
+        warnings=(*warnings, *case.seen.warnings),
+        boundary=boundary or (boundary_of(case.want, case.now) if case.want else None),
+        desired=case.want,
+        observed=case.seen,
+        entry=case.entry,
+        unsettled=unsettled,
+        refused=refused,
+    )
+
+
+def _stage_text(seen: Observed) -> str:
+    return {Stage.ON_AIR: "ON AIR", Stage.WAITING: "not begun", Stage.NONE: "idle"}.get(seen.stage, seen.stage.value)
+
+
+def _text(when: datetime) -> str:
+    return f"{when:%Y-%m-%dT%H:%M:%SZ}"
+
+
+_ORDER = {
+    Action.BLOCKED: 0,
+    Action.REPLACE: 1,
+    Action.DELETE: 2,
+    Action.STOP: 3,
+    Action.UPDATE: 4,
+    Action.START: 5,
+    Action.CREATE: 6,
+    Action.ADOPT: 7,
+    Action.FORGET: 8,
+    Action.WAIT: 9,
+    Action.NOOP: 10,
+}
+
+
+def _danger(change: Change) -> tuple[int, bool, Address]:
+    return (_ORDER[change.action], not change.on_air, change.address)
+
+
+# --- drift ------------------------------------------------------------------------------------------------------------
+
+
+def drift(entry: Entry, seen: Observed, *, seal: Seal, now: datetime) -> tuple[FieldChange, ...] | None:
+    """What moved away from what was last applied, outside of us: None when nothing did, () when the object vanished.
+
+    An ended object has not drifted.
+    """
+    over = entry.ended or (entry.window is not None and entry.window.end is not None and entry.window.end <= now)
+    if over or seen.presence in (Presence.ENDED, Presence.UNKNOWN):
+        return None
+    if seen.presence is Presence.ABSENT:
+        return ()
+    if entry.applied is None or "" in seen.unread:
+        return None
+    found = diff.differences(entry.applied, seen.values, seal=seal, unread=seen.unread, applied=entry.applied)
+    begun = seen.stage is not Stage.WAITING
+    if entry.window and seen.window:
+        found += _window_differences(entry.window, seen.window, compare_start=not begun, now=now)
+    return tuple(replace(one, before=one.after, after=one.before) for one in found) or None
+
+
+def needs_read(want: Desired | None, entry: Entry | None, kind: Kind, now: datetime) -> bool:
+    """Whether the decision about an address looks at the live object at all; saves calls where every read is one object."""
+    if want is None or kind.scheduling is not Scheduling.RUNNER:
+        return True
+    if entry is None:
+        return phase_of(want, now) is Phase.ON_AIR
+    return not (entry.ended and phase_of(want, now) is Phase.ENDED)
+
+
+def cases(
+    wanted: Iterable[Desired],
+    seen: Mapping[Address, Observed],
+    entries: Mapping[Address, Entry],
+    intents: Mapping[Address, Intent],
+    kind_of: Callable[[str], Kind | None],
+    setting: Setting,
+) -> Iterable[Case]:
+    """Joins what is wanted, seen and remembered by address; a wanted address under an earlier name takes that name's entry."""
+    taken: set[Address] = set()
+    for want in wanted:
+        kind = kind_of(want.address.kind)
+        assert kind is not None
+        entry = entries.get(want.address)
+        if entry is None and want.renamed_from:
+            entry = entries.get(Address(want.address.kind, want.renamed_from, want.address.occurrence))
+        taken.add(want.address)
+        if entry:
+            taken.add(entry.address)
+        here = seen.get(want.address) or Observed(want.address, Presence.ABSENT)
+        yield Case(want.address, kind, want, here, entry, intents.get(want.address), setting)
+    for address in sorted({*entries, *intents} - taken):
+        kind = kind_of(address.kind)
+        if kind is not None:
+            here = seen.get(address) or Observed(address, Presence.ABSENT)
+            yield Case(address, kind, None, here, entries.get(address), intents.get(address), setting)

@@ -1,0 +1,87 @@
+"""Lengths of time and instants as people write them. Pure; every function raises ValueError with a sentence that says what to write."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_PART = re.compile(r"(\d+)([dhms])")
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(Z|z|[+-]\d{2}:\d{2})?")
+
+
+def seconds(value: object) -> int:
+    """An integer number of seconds, or a text such as `90s`, `20m`, `2h30m`, `1d`."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("a length of time is a whole number of seconds or a text such as 90s, 20m, 2h30m or 1d")
+    if isinstance(value, int):
+        if value < 0:
+            raise ValueError("a length of time cannot be negative")
+        return value
+    parts = _PART.findall(value)
+    units = [unit for _, unit in parts]
+    if not parts or "".join(n + u for n, u in parts) != value or units != sorted(set(units), key="dhms".index):
+        raise ValueError(f"{value!r} is not a length of time; write 90s, 20m, 2h30m or 1d, units from large to small")
+    return sum(int(n) * _UNITS[u] for n, u in parts)
+
+
+def duration_text(value: int | timedelta) -> str:
+    """`9000` -> `2h30m`; the shortest form that `seconds` reads back."""
+    left = int(value.total_seconds()) if isinstance(value, timedelta) else value
+    text = ""
+    for unit, size in _UNITS.items():
+        count, left = divmod(left, size)
+        if count:
+            text += f"{count}{unit}"
+    return text or "0s"
+
+
+def instant(text: str) -> datetime:
+    """An RFC 3339 date-time with an offset, as UTC."""
+    found = _INSTANT.fullmatch(text)
+    if not found:
+        raise ValueError(f"{text!r} is not a date-time; write it like 2026-12-01T08:00:00+08:00")
+    if not found[1]:
+        raise ValueError(f"{text!r} has no offset; add one, like {text}+08:00, or name a zone in the schedule")
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as wrong:
+        raise ValueError(f"{text!r} is not a date-time: {wrong}") from None
+
+
+def local(text: str) -> datetime:
+    """A local date-time without an offset, naive."""
+    found = _INSTANT.fullmatch(text)
+    if not found or found[1]:
+        raise ValueError(f"{text!r} is not a local date-time; write it like 2026-12-01T08:00")
+    try:
+        return datetime.fromisoformat(text.upper())
+    except ValueError as wrong:
+        raise ValueError(f"{text!r} is not a date-time: {wrong}") from None
+
+
+def has_offset(text: str) -> bool:
+    found = _INSTANT.fullmatch(text)
+    return bool(found and found[1])
+
+
+def unix_milliseconds(value: int) -> datetime:
+    """Unix milliseconds as UTC; a number that looks like seconds is refused by name."""
+    if value < 100_000_000_000:
+        raise ValueError(f"{value} looks like Unix seconds, this field takes Unix milliseconds: write {value * 1000}")
+    try:
+        return datetime.fromtimestamp(value // 1000, UTC) + timedelta(milliseconds=value % 1000)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{value} is beyond the calendar") from None
+
+
+def milliseconds(when: datetime) -> int:
+    """The instant as Unix milliseconds, exact."""
+    return (when - _EPOCH) // timedelta(milliseconds=1)
+
+
+def unix_seconds(when: datetime) -> int:
+    return (when - _EPOCH) // timedelta(seconds=1)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,0 +1,84 @@
+"""What a look-up makes of a write whose result nobody knows. Unknown is not failed; absence is believed only after the horizon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from reconciler import diff
+from reconciler.model import Desired, Entry, Intent, Match, Observed, Presence, Seal, Stage, Values, Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of an intent: `known` at all, whether the object is `present`, and the entry the ledger then keeps."""
+
+    intent: Intent
+    known: bool
+    text: str
+    present: bool = False
+    entry: Entry | None = None
+
+
+def settle(
+    intent: Intent, seen: Observed, *, entry: Entry | None, want: Desired | None, desired: Values | None, seal: Seal, now: datetime
+) -> Settlement:
+    """Judges one open intent by what was seen. `desired` is the intent's record of what was asked for, opened."""
+    late = now >= intent.horizon
+    match intent.verb:
+        case Verb.CREATE:
+            if seen.presence in (Presence.LIVE, Presence.ENDED) and seen.match in (Match.LEDGER, Match.MARK):
+                return Settlement(intent, True, f"{intent.action} took effect: {seen.id}", True, _created(intent, seen, want))
+            if late and seen.presence is Presence.ABSENT:
+                return Settlement(intent, True, f"{intent.action} did not take effect", False, entry)
+        case Verb.DELETE:
+            if seen.presence in (Presence.ABSENT, Presence.ENDED):
+                return Settlement(intent, True, f"{intent.action} took effect", False)
+            if late:
+                return Settlement(intent, True, f"{intent.action} did not take effect", True, entry)
+        case Verb.STOP:
+            if seen.presence in (Presence.ABSENT, Presence.ENDED) or seen.stage is Stage.STOPPED:
+                ended = seen.presence is not Presence.LIVE
+                return Settlement(intent, True, f"{intent.action} took effect", True, entry and replace(entry, ended=ended))
+            if late:
+                return Settlement(intent, True, f"{intent.action} did not take effect", True, entry)
+        case _:
+            if entry is not None and desired is not None and _shows(seen, desired, intent, seal):
+                kept = replace(entry, applied=intent.desired, window=intent.window or entry.window)
+                return Settlement(intent, True, f"{intent.action} took effect", True, kept)
+            if late:
+                return Settlement(intent, True, f"{intent.action} is planned again from what is live", True, entry)
+    return Settlement(intent, False, f"{intent.action}: not seen yet; believed absent from {intent.horizon:%H:%M:%SZ} on", False, entry)
+
+
+def _shows(seen: Observed, desired: Values, intent: Intent, seal: Seal) -> bool:
+    """Whether the read proves that an update took effect: it tells the configuration, and it is the desired one."""
+    if seen.presence is not Presence.LIVE or "" in seen.unread:
+        return False
+    if intent.window is not None and seen.window is not None and intent.window.end != seen.window.end:
+        return False
+    return not diff.differences(desired, seen.values, seal=seal, unread=seen.unread, applied=desired)
+
+
+def _created(intent: Intent, seen: Observed, want: Desired | None) -> Entry:
+    return Entry(
+        address=intent.address,
+        account=intent.account,
+        id=seen.id,
+        identity=intent.identity,
+        incarnation=intent.incarnation,
+        applied=intent.desired,
+        window=seen.window or intent.window,
+        started=seen.started or intent.sent,
+        changed=intent.sent,
+        **policy(want),
+    )
+
+
+def policy(want: Desired | None) -> dict[str, Any]:
+    """What the ledger keeps of a manifest's lifecycle, so that it outlives the manifest."""
+    if want is None:
+        return {}
+    life = want.lifecycle
+    return {"protect": life.protect, "retain": life.retain, "on_air_change": life.on_air_change, "depends_on": want.depends_on}

@@ -1,0 +1,238 @@
+"""Field declarations <-> request and response bodies: one generic walk each way, so no kind writes twin functions."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from reconciler.fields import HARMLESS, REPLACE, UNREADABLE, Doc, Wire
+from reconciler.model import Secret, Values
+
+ABSENT: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One declared field. `path` is its manifest path below `spec`, list indices left out (`layout.regions.x`)."""
+
+    key: str
+    attribute: str
+    path: str
+    wire: Wire | None
+    steps: tuple[str, ...]
+    nested: Shape | None
+    many: bool
+    default: Any
+    required: bool
+    replace: bool
+    unreadable: bool
+    harmless: bool
+    doc: Doc | None
+    description: str
+    words: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A spec model as the walk needs it. `by_path` holds every field below it, at any depth."""
+
+    model: type[BaseModel]
+    fields: tuple[Field, ...]
+    by_path: Mapping[str, Field]
+
+    def field(self, path: str) -> Field | None:
+        """The field at a manifest path; `spec.` in front and list indices inside are ignored: `spec.files.0.url` -> `files.url`."""
+        names = [part for part in path.removeprefix("spec.").split(".") if not part.isdigit()]
+        return self.by_path.get(".".join(names))
+
+    def marked(self, mark: str, path: str) -> bool:
+        """Whether the field at `path`, or one around it, carries `replace`, `unreadable` or `harmless`."""
+        names = [part for part in path.removeprefix("spec.").split(".") if not part.isdigit()]
+        around = (".".join(names[:depth]) for depth in range(1, len(names) + 1))
+        return any(getattr(found, mark) for name in around if (found := self.by_path.get(name)))
+
+
+@cache
+def shape(model: type[BaseModel], path: str = "") -> Shape:
+    """The compiled walk of a spec model."""
+    model.model_rebuild()
+    fields = tuple(_field(name, info, path) for name, info in model.model_fields.items())
+    by_path: dict[str, Field] = {}
+    for field in fields:
+        by_path[field.path] = field
+        if field.nested:
+            by_path.update(field.nested.by_path)
+    return Shape(model, fields, by_path)
+
+
+def _field(name: str, info: FieldInfo, path: str) -> Field:
+    key = info.alias or name
+    below = f"{path}.{key}" if path else key
+    nested, many = _nested(info.annotation)
+    wire = next((mark for mark in info.metadata if isinstance(mark, Wire)), None)
+    doc = next((mark for mark in info.metadata if isinstance(mark, Doc)), None)
+    default = None if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
+    if isinstance(default, BaseModel):
+        default = canonical(default)
+    elif isinstance(default, tuple | list):
+        default = list(default)
+    return Field(
+        key=key,
+        attribute=name,
+        path=below,
+        wire=wire,
+        steps=tuple(wire.name.split(".")) if wire else (),
+        nested=shape(nested, below) if nested else None,
+        many=many,
+        default=default,
+        required=info.is_required(),
+        replace=any(mark is REPLACE for mark in info.metadata),
+        unreadable=any(mark is UNREADABLE for mark in info.metadata),
+        harmless=any(mark is HARMLESS for mark in info.metadata),
+        doc=doc,
+        description=info.description or (doc.text if doc else ""),
+        words={number: word for word, number in (wire.words or {}).items()} if wire else {},
+    )
+
+
+def _nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
+    """The model inside an annotation, and whether it is a list of them."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, False
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _nested(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        for member in typing.get_args(annotation):
+            found, many = _nested(member)
+            if found:
+                return found, many
+    if origin in (list, tuple):
+        found, _ = _nested(typing.get_args(annotation)[0])
+        return found, found is not None
+    return None, False
+
+
+def canonical(spec: BaseModel) -> dict[str, Any]:
+    """A validated spec as canonical values: manifest keys, defaults filled in, absent optionals left out."""
+    values: dict[str, Any] = {}
+    for field in shape(type(spec)).fields:
+        value = getattr(spec, field.attribute)
+        if value is None:
+            continue
+        if field.nested:
+            value = [canonical(item) for item in value] if field.many else canonical(value)
+        elif isinstance(value, tuple):
+            value = list(value)
+        values[field.key] = value
+    return values
+
+
+# --- towards the vendor -----------------------------------------------------------------------------------------------
+
+
+def encode(model: type[BaseModel], values: Values) -> dict[str, Any]:
+    """Canonical values as a request body. Secrets are revealed here and nowhere else."""
+    body: dict[str, Any] = {}
+    _encode(shape(model), values, body)
+    return body
+
+
+def _encode(form: Shape, values: Values, body: dict[str, Any]) -> None:
+    for field in form.fields:
+        value = values.get(field.key, ABSENT)
+        if value is ABSENT or value is None:
+            continue
+        if field.wire and field.wire.also:
+            for name, constant in field.wire.also.items():
+                _put(body, tuple(name.split(".")), constant)
+        if field.nested:
+            if field.many:
+                items: list[dict[str, Any]] = []
+                for item in value:
+                    _encode(field.nested, item, part := dict[str, Any]())
+                    items.append(part)
+                _put(body, field.steps, items)
+            elif field.steps:
+                _encode(field.nested, value, part := _get(body, field.steps) or {})
+                _put(body, field.steps, part)
+            else:
+                _encode(field.nested, value, body)
+        elif field.wire:
+            _put(body, field.steps, _dump(field.wire, value))
+
+
+def _dump(wire: Wire, value: Any) -> Any:
+    if wire.dump:
+        return wire.dump(value)
+    if wire.words:
+        return [wire.words[word] for word in value] if isinstance(value, list) else wire.words[value]
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def _put(body: dict[str, Any], steps: tuple[str, ...], value: Any) -> None:
+    for step in steps[:-1]:
+        body = body.setdefault(step, {})
+    body[steps[-1]] = value
+
+
+# --- from the vendor --------------------------------------------------------------------------------------------------
+
+
+def decode(model: type[BaseModel], body: Mapping[str, Any]) -> dict[str, Any]:
+    """A response object as canonical values. Absent, null and "" are alike: the declared default, or nothing.
+
+    An integer with no word for it becomes the text `unknown(7)`, never an exception: vendors add values.
+    """
+    return _decode(shape(model), body)
+
+
+def _decode(form: Shape, body: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for field in form.fields:
+        value = _read(field, body)
+        if value is not ABSENT and value is not None:
+            values[field.key] = value
+    return values
+
+
+def _read(field: Field, body: Mapping[str, Any]) -> Any:
+    if field.wire and field.wire.also:
+        for name, constant in field.wire.also.items():
+            if (_get(body, tuple(name.split("."))) or 0) != (constant or 0):
+                return ABSENT
+    if field.nested and not field.steps:
+        found = _decode(field.nested, body)
+        return found if found or field.required else field.default
+    if not field.wire:
+        return ABSENT if field.required else field.default
+    raw = _get(body, field.steps)
+    if raw is None or raw == "" or raw == []:
+        return ABSENT if field.required else field.default
+    if field.nested:
+        if field.many:
+            return [_decode(field.nested, item) for item in raw if isinstance(item, Mapping)]
+        return _decode(field.nested, raw) if isinstance(raw, Mapping) else ABSENT
+    if field.wire.load:
+        return field.wire.load(raw)
+    if field.wire.words:
+        if isinstance(raw, list):
+            return [field.words.get(number, f"unknown({number})") for number in raw]
+        return field.words.get(raw, f"unknown({raw})")
+    return raw
+
+
+def _get(body: Mapping[str, Any], steps: tuple[str, ...]) -> Any:
+    found: Any = body
+    for step in steps:
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(step)
+    return found

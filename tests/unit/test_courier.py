@@ -1,0 +1,176 @@
+"""Pacing, retries and the journal: what the courier does around a kind's calls, on a clock that only sleeping moves."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.courier import Courier, Pacer
+from reconciler.errors import NotFound, NotReady, OutcomeUnknown, ReconcilerError, Rejected, Throttled, Unavailable, VendorError
+from reconciler.model import Batch, Call, Created, Pause, Reply
+from tests.fakes import ScriptedTransport, StillClock
+
+READ = Call("v", "List", safe=True, pace=15)
+CREATE = Call("v", "Create", pace=10)
+UPDATE = Call("v", "Update", pace=10, repeatable=True)
+OK = Reply({"ok": True})
+LOST = OutcomeUnknown("no answer", code="ReadTimeout")
+NO = Rejected("no", code="InvalidParam")
+DOWN = Unavailable("down")
+THROTTLE = Throttled("slow down", status=429)
+
+
+class Diary:
+    """A journal that writes down what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def sending(self, call: Call) -> None:
+        self.lines.append(f"sending {call.action}")
+
+    def done(self, call: Call, reply: Reply) -> None:
+        self.lines.append(f"done {call.action}")
+
+    def rejected(self, call: Call, why: VendorError) -> None:
+        self.lines.append(f"rejected {call.action}")
+
+    def unknown(self, call: Call, why: VendorError) -> None:
+        self.lines.append(f"unknown {call.action}")
+
+    def created(self, id: str, started: object) -> None:
+        self.lines.append(f"created {id}")
+
+
+def courier(answers, clock: StillClock | None = None, **more) -> tuple[Courier, ScriptedTransport, StillClock]:
+    clock = clock or StillClock()
+    transport = ScriptedTransport(clock, answers)
+    return Courier("default", lambda account, vendor: transport, clock, Pacer(clock), side=1, **more), transport, clock
+
+
+def once(call: Call):
+    reply = yield call
+    return reply.body
+
+
+@pytest.mark.parametrize(
+    ("call", "answers", "sent", "diary", "raises"),
+    [
+        pytest.param(READ, [OK], 1, [], None, id="a read"),
+        pytest.param(READ, [DOWN, DOWN, OK], 3, [], None, id="a failed read is asked again"),
+        pytest.param(READ, [DOWN] * 4, 4, [], Unavailable, id="but not for ever"),
+        pytest.param(READ, [NO], 1, [], Rejected, id="a refused read is not repeated"),
+        pytest.param(CREATE, [OK], 1, ["sending Create", "done Create"], None, id="a write is journalled around"),
+        pytest.param(CREATE, [LOST], 1, ["sending Create", "unknown Create"], OutcomeUnknown, id="a lost create is never sent twice"),
+        pytest.param(CREATE, [NO], 1, ["sending Create", "rejected Create"], Rejected, id="a refusal closes the intent"),
+        pytest.param(CREATE, [DOWN], 1, ["sending Create", "rejected Create"], Unavailable, id="nothing left the machine"),
+        pytest.param(CREATE, [THROTTLE, OK], 2, ["sending Create", "done Create"], None, id="a throttle changed nothing: ask again"),
+        pytest.param(UPDATE, [LOST, OK], 2, ["sending Update", "done Update"], None, id="a full update may be repeated"),
+        pytest.param(UPDATE, [LOST] * 3, 3, ["sending Update", "unknown Update"], OutcomeUnknown, id="three times"),
+        pytest.param(
+            UPDATE, [LOST, NO], 2, ["sending Update", "unknown Update"], OutcomeUnknown,
+            id="a refusal after a lost answer may be because the lost one took effect",
+        ),
+        pytest.param(
+            UPDATE, [LOST, NotFound("gone")], 2, ["sending Update", "rejected Update"], NotFound, id="not found is certain all the same"
+        ),
+    ],
+)
+def test_outcomes(call: Call, answers: list, sent: int, diary: list[str], raises: type[Exception] | None) -> None:
+    runner, transport, _ = courier(list(answers))
+    journal = Diary()
+    if raises:
+        with pytest.raises(raises):
+            runner.run(once(call), journal=journal)
+    else:
+        assert runner.run(once(call), journal=journal) == {"ok": True}
+    assert (len(transport.calls), journal.lines) == (sent, diary)
+
+
+def test_a_write_without_a_journal_is_not_sent() -> None:
+    runner, transport, _ = courier([OK])
+    with pytest.raises(ReconcilerError, match="no journal"):
+        runner.run(once(CREATE))
+    assert transport.calls == []
+
+
+def test_a_kind_may_catch_what_it_knows_how_to_handle() -> None:
+    def steps():
+        try:
+            yield CREATE
+        except Rejected as refusal:
+            return refusal.code
+        return ""
+
+    runner, _, _ = courier([NO])
+    assert runner.run(steps(), journal=Diary()) == "InvalidParam"
+
+
+def test_calls_of_one_action_are_spaced_at_the_published_rate_and_no_tighter() -> None:
+    def steps():
+        for _ in range(21):
+            yield CREATE
+
+    runner, transport, clock = courier(lambda call: OK)
+    runner.run(steps(), journal=Diary())
+    gaps = [later - earlier for earlier, later in zip(transport.times, transport.times[1:], strict=False)]
+    assert min(gaps) >= 1 / CREATE.pace
+    assert clock.elapsed <= 20 / CREATE.pace * 1.01
+
+
+def test_actions_have_queues_of_their_own() -> None:
+    def steps():
+        yield CREATE
+        yield UPDATE
+
+    runner, transport, _ = courier([OK, OK])
+    runner.run(steps(), journal=Diary())
+    assert transport.times == [0.0, 0.0]
+
+
+def test_a_throttle_rests_the_queue_for_as_long_as_the_vendor_says() -> None:
+    named = Throttled("slow down")
+    named.retry_after = 7.0
+    runner, transport, _ = courier([named, OK])
+    runner.run(once(CREATE), journal=Diary())
+    assert transport.times[1] - transport.times[0] >= 7.0
+
+
+def test_pauses_sleep_report_and_end_at_the_deadline() -> None:
+    told: list[float | None] = []
+
+    def steps():
+        yield CREATE
+        yield Created("id-1")
+        for done in range(10):
+            yield Pause(2, done / 10, "making")
+
+    runner, _, clock = courier([OK], on_pause=lambda pause: told.append(pause.progress))
+    journal = Diary()
+    with pytest.raises(NotReady, match="making"):
+        runner.run(steps(), journal=journal, deadline=5)
+    assert journal.lines == ["sending Create", "done Create", "created id-1"]
+    assert told == [0.0, 0.1, 0.2]
+    assert clock.elapsed == 4
+
+
+def test_a_batch_answers_in_order_and_keeps_failures_in_their_place() -> None:
+    def steps():
+        answers = yield Batch([READ, READ])
+        return answers
+
+    runner, _, _ = courier([NO, OK])
+    first, second = runner.run(steps())
+    assert isinstance(first, Rejected)
+    assert second == OK
+
+
+def test_an_interrupt_ends_the_waiting_not_the_sending() -> None:
+    def steps():
+        yield CREATE
+        yield Created("id-1")
+        yield Pause(2, None, "making")
+
+    runner, transport, _ = courier([OK], halted=lambda: True)
+    with pytest.raises(NotReady, match="interrupted"):
+        runner.run(steps(), journal=Diary())
+    assert len(transport.calls) == 1

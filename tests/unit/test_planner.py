@@ -1,0 +1,351 @@
+"""The decision tables of the planner, one row a cell: phase of the wanted window × stage of the live object -> action."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler import planner
+from reconciler.model import (
+    Action,
+    Address,
+    Desired,
+    Entry,
+    Intent,
+    Kind,
+    Late,
+    Lifecycle,
+    Match,
+    Observed,
+    OnAirChange,
+    Phase,
+    Place,
+    Presence,
+    Scheduling,
+    Sealed,
+    Secret,
+    Stage,
+    Timing,
+    Verb,
+    Window,
+)
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+HERE = Address("Thing", "one")
+
+
+class Thing(Kind):
+    name = "Thing"
+    vendor = "nowhere"
+
+    def __init__(self, scheduling: Scheduling) -> None:
+        self.scheduling = scheduling  # type: ignore[misc]
+        self.observable = timedelta(hours=72) if scheduling is Scheduling.RUNNER else None  # type: ignore[misc]
+
+    def replaces(self, path: str, want: Desired, live: Observed) -> bool:
+        return path == "spec.group"
+
+    def interrupts(self, path: str) -> bool:
+        return path != "spec.title"
+
+
+VENDOR, RUNNER, RETRO = (Thing(scheduling) for scheduling in Scheduling)
+
+
+def seal(secret: Secret) -> Sealed:
+    return Sealed(secret.reveal(), secret.shown)
+
+
+SETTING = planner.Setting(now=NOW, seal=seal)
+WINDOWS = {
+    Phase.BEYOND: Window(NOW + timedelta(days=20), NOW + timedelta(days=20, hours=1)),
+    Phase.UPCOMING: Window(NOW + HOUR, NOW + 2 * HOUR),
+    Phase.IMMINENT: Window(NOW + timedelta(minutes=5), NOW + HOUR),
+    Phase.ON_AIR: Window(NOW - HOUR, NOW + HOUR),
+    Phase.ENDED: Window(NOW - 2 * HOUR, NOW - HOUR),
+}
+
+
+def wanted(phase: Phase | None, *, values: dict | None = None, life: Lifecycle = Lifecycle(), late: Late = Late.JOIN) -> Desired:
+    timing = Timing(WINDOWS[phase], late=late) if phase else None
+    return Desired(HERE, values or {"title": "a", "enabled": True}, Place("m.yaml", 3), timing=timing, lifecycle=life)
+
+
+def live(stage: Stage, *, window: Window | None = None, values: dict | None = None, match: Match = Match.LEDGER, **more) -> Observed:
+    presence = Presence.ENDED if stage is Stage.ENDED else Presence.LIVE
+    if stage is Stage.STOPPED and values is None:
+        values = {"title": "a", "enabled": False}
+    return Observed(
+        HERE, presence, "id-1", values=values or {"title": "a", "enabled": True}, stage=stage, window=window, match=match, **more
+    )
+
+
+ABSENT = Observed(HERE, Presence.ABSENT)
+
+
+def entry(window: Window | None = None, **more) -> Entry:
+    return Entry(HERE, "default", "id-1", "identity", window=window, applied={"title": "a", "enabled": True}, **more)
+
+
+def decide(kind: Kind, want: Desired | None, seen: Observed, known: Entry | None = None, *, allow: tuple[str, ...] = (), **setting):
+    return planner.decide(
+        planner.Case(HERE, kind, want, seen, known, None, replace(SETTING, allow_on_air=allow, **setting))
+    )
+
+
+DIFFERENT = {"title": "b", "enabled": True}
+MOVED = {"title": "a", "enabled": True, "source": "new"}
+OTHER_GROUP = {"title": "a", "enabled": True, "group": "g2"}
+
+
+@pytest.mark.parametrize(
+    ("phase", "stage", "values", "expected"),
+    [
+        # phase, live stage (None: no object), live values, action
+        (Phase.BEYOND, None, None, Action.WAIT),
+        (Phase.UPCOMING, None, None, Action.CREATE),
+        (Phase.IMMINENT, None, None, Action.CREATE),
+        (Phase.ON_AIR, None, None, Action.CREATE),
+        (Phase.ENDED, None, None, Action.NOOP),
+        (Phase.BEYOND, Stage.WAITING, None, Action.NOOP),
+        (Phase.UPCOMING, Stage.WAITING, None, Action.NOOP),
+        (Phase.IMMINENT, Stage.WAITING, None, Action.NOOP),
+        (Phase.ON_AIR, Stage.WAITING, None, Action.NOOP),
+        (Phase.ENDED, Stage.WAITING, None, Action.DELETE),
+        (Phase.BEYOND, Stage.WAITING, DIFFERENT, Action.UPDATE),
+        (Phase.UPCOMING, Stage.WAITING, DIFFERENT, Action.UPDATE),
+        (Phase.IMMINENT, Stage.WAITING, DIFFERENT, Action.UPDATE),
+        (Phase.ON_AIR, Stage.WAITING, DIFFERENT, Action.UPDATE),
+        (Phase.ENDED, Stage.WAITING, DIFFERENT, Action.DELETE),
+        (Phase.UPCOMING, Stage.WAITING, OTHER_GROUP, Action.REPLACE),
+        (Phase.ON_AIR, Stage.ON_AIR, None, Action.NOOP),
+        (Phase.ON_AIR, Stage.ON_AIR, DIFFERENT, Action.WAIT),
+        (Phase.ON_AIR, Stage.ON_AIR, OTHER_GROUP, Action.WAIT),
+        (Phase.ENDED, Stage.ON_AIR, None, Action.STOP),
+        (Phase.ENDED, Stage.ON_AIR, DIFFERENT, Action.STOP),
+        (Phase.BEYOND, Stage.STOPPED, None, Action.NOOP),
+        (Phase.UPCOMING, Stage.STOPPED, None, Action.START),
+        (Phase.IMMINENT, Stage.STOPPED, None, Action.START),
+        (Phase.ON_AIR, Stage.STOPPED, None, Action.START),
+        (Phase.ENDED, Stage.STOPPED, None, Action.NOOP),
+        (Phase.BEYOND, Stage.ENDED, None, Action.WAIT),
+        (Phase.UPCOMING, Stage.ENDED, None, Action.REPLACE),
+        (Phase.IMMINENT, Stage.ENDED, None, Action.REPLACE),
+        (Phase.ON_AIR, Stage.ENDED, None, Action.REPLACE),
+        (Phase.ENDED, Stage.ENDED, None, Action.NOOP),
+    ],
+)
+def test_vendor_scheduled(phase: Phase, stage: Stage | None, values: dict | None, expected: Action) -> None:
+    window = WINDOWS[phase]
+    if stage is Stage.ENDED:
+        window = WINDOWS[Phase.ENDED]
+    seen = live(stage, window=window, values=values) if stage else ABSENT
+    assert decide(VENDOR, wanted(phase), seen, entry(window) if stage else None).action is expected
+
+
+@pytest.mark.parametrize(
+    ("phase", "stage", "expected"),
+    [
+        (Phase.BEYOND, None, Action.WAIT),
+        (Phase.UPCOMING, None, Action.WAIT),
+        (Phase.IMMINENT, None, Action.WAIT),
+        (Phase.ON_AIR, None, Action.CREATE),
+        (None, None, Action.CREATE),
+        (Phase.ENDED, None, Action.NOOP),
+        (Phase.UPCOMING, Stage.ON_AIR, Action.NOOP),
+        (Phase.ON_AIR, Stage.ON_AIR, Action.NOOP),
+        (None, Stage.WAITING, Action.NOOP),
+        (Phase.ENDED, Stage.ON_AIR, Action.STOP),
+        (Phase.ON_AIR, Stage.ENDED, Action.NOOP),
+        (None, Stage.ENDED, Action.NOOP),
+        (Phase.ENDED, Stage.ENDED, Action.NOOP),
+    ],
+)
+def test_runner_scheduled(phase: Phase | None, stage: Stage | None, expected: Action) -> None:
+    seen = live(stage) if stage else ABSENT
+    assert decide(RUNNER, wanted(phase), seen, entry() if stage else None).action is expected
+
+
+def test_an_ended_session_is_started_again_when_asked() -> None:
+    change = decide(RUNNER, wanted(None, life=Lifecycle(restart_on_end=True)), live(Stage.ENDED, detail="IdleTimeOut"), entry())
+    assert change.action is Action.START
+    assert "IdleTimeOut" in change.reason
+
+
+def test_an_ended_session_that_was_edited_is_started_anew() -> None:
+    assert decide(RUNNER, wanted(None, values=MOVED), live(Stage.ENDED), entry()).action is Action.REPLACE
+
+
+@pytest.mark.parametrize(
+    ("want", "expected"),
+    [(wanted(None), Action.NOOP), (wanted(Phase.ENDED), Action.STOP), (None, Action.BLOCKED)],
+    ids=["kept", "stopped when its window is over", "removal needs a person"],
+)
+def test_a_session_older_than_the_reads_reach_is_never_taken_for_absent(want: Desired | None, expected: Action) -> None:
+    known = entry(started=NOW - timedelta(hours=80))
+    assert decide(RUNNER, want, ABSENT, known).action is expected
+
+
+def test_a_running_session_takes_a_harmless_update_at_once_when_it_has_no_window() -> None:
+    assert decide(RUNNER, wanted(None, values=DIFFERENT), live(Stage.ON_AIR), entry()).action is Action.UPDATE
+
+
+@pytest.mark.parametrize(
+    ("policy", "allow", "expected"),
+    [
+        (OnAirChange.DEFER, (), Action.BLOCKED),
+        (OnAirChange.DEFER, ("Thing/one",), Action.BLOCKED),
+        (OnAirChange.APPLY, (), Action.BLOCKED),
+        (OnAirChange.APPLY, ("Thing/one",), Action.DELETE),
+    ],
+)
+def test_removing_a_session_without_end_needs_policy_and_flag(policy: OnAirChange, allow: tuple[str, ...], expected: Action) -> None:
+    change = decide(RUNNER, None, live(Stage.ON_AIR), entry(on_air_change=policy), allow=allow)
+    assert change.action is expected
+
+
+@pytest.mark.parametrize(
+    ("policy", "values", "allow", "expected", "refused"),
+    [
+        (OnAirChange.DEFER, MOVED, (), Action.WAIT, False),
+        (OnAirChange.DEFER, MOVED, ("Thing/one",), Action.UPDATE, False),
+        (OnAirChange.APPLY, MOVED, (), Action.BLOCKED, False),
+        (OnAirChange.APPLY, MOVED, ("Thing/one",), Action.UPDATE, False),
+        (OnAirChange.APPLY, DIFFERENT, (), Action.UPDATE, False),
+        (OnAirChange.REFUSE, DIFFERENT, (), Action.BLOCKED, True),
+        (OnAirChange.APPLY, OTHER_GROUP, ("Thing/two",), Action.BLOCKED, False),
+        (OnAirChange.APPLY, OTHER_GROUP, ("Thing/one",), Action.REPLACE, False),
+    ],
+)
+def test_on_air_policies(policy: OnAirChange, values: dict, allow: tuple[str, ...], expected: Action, refused: bool) -> None:
+    window = WINDOWS[Phase.ON_AIR]
+    change = decide(
+        VENDOR, wanted(Phase.ON_AIR, values=values, life=Lifecycle(on_air_change=policy)), live(Stage.ON_AIR, window=window), entry(window),
+        allow=allow,
+    )
+    assert (change.action, change.refused) == (expected, refused)
+
+
+@pytest.mark.parametrize(
+    ("late", "expected"), [(Late.JOIN, Action.CREATE), (Late.SKIP, Action.NOOP), (Late.FAIL, Action.BLOCKED)]
+)
+def test_late(late: Late, expected: Action) -> None:
+    assert decide(VENDOR, wanted(Phase.ON_AIR, late=late), ABSENT).action is expected
+
+
+@pytest.mark.parametrize(
+    ("seen", "known", "expected"),
+    [
+        (ABSENT, entry(), Action.FORGET),
+        (live(Stage.WAITING, window=WINDOWS[Phase.UPCOMING]), entry(WINDOWS[Phase.UPCOMING]), Action.DELETE),
+        (live(Stage.ON_AIR, window=WINDOWS[Phase.ON_AIR]), entry(WINDOWS[Phase.ON_AIR]), Action.WAIT),
+        (live(Stage.STOPPED, window=WINDOWS[Phase.ON_AIR]), entry(WINDOWS[Phase.ON_AIR]), Action.DELETE),
+        (live(Stage.ENDED), entry(WINDOWS[Phase.ENDED]), Action.FORGET),
+        (live(Stage.WAITING), entry(protect=True), Action.BLOCKED),
+        (live(Stage.WAITING), entry(retain=True), Action.FORGET),
+    ],
+    ids=["gone", "not begun", "on air waits for its end", "stopped", "ended", "protected", "retained"],
+)
+def test_in_no_manifest(seen: Observed, known: Entry, expected: Action) -> None:
+    assert decide(VENDOR, None, seen, known).action is expected
+
+
+def test_a_twin_blocks_with_the_command_that_adopts_it() -> None:
+    change = decide(VENDOR, wanted(Phase.UPCOMING), live(Stage.WAITING, match=Match.TWIN))
+    assert change.action is Action.BLOCKED
+    assert "reconciler import Thing/one id-1" in change.needs
+
+
+def test_an_ended_twin_is_nobodys_business() -> None:
+    assert decide(VENDOR, wanted(Phase.UPCOMING), live(Stage.ENDED, match=Match.TWIN)).action is Action.CREATE
+
+
+def test_our_mark_without_a_ledger_is_adopted() -> None:
+    seen = live(Stage.WAITING, match=Match.MARK, window=WINDOWS[Phase.UPCOMING])
+    assert decide(VENDOR, wanted(Phase.UPCOMING), seen).action is Action.ADOPT
+
+
+def test_an_unknown_result_blocks_its_address() -> None:
+    intent = Intent("i", HERE, "default", Verb.CREATE, "CreateThing", "identity", 1, NOW, NOW + HOUR)
+    change = planner.decide(planner.Case(HERE, VENDOR, wanted(Phase.UPCOMING), ABSENT, None, intent, SETTING))
+    assert change.action is Action.BLOCKED
+    assert change.unsettled
+    assert change.needs == "reconciler refresh Thing/one"
+
+
+def test_a_window_cut_short_on_air_is_guarded_and_an_overrun_is_not() -> None:
+    running = live(Stage.ON_AIR, window=WINDOWS[Phase.ON_AIR])
+    cut = decide(VENDOR, wanted(Phase.ENDED), running, entry(WINDOWS[Phase.ON_AIR]))
+    overrun = decide(VENDOR, wanted(Phase.ENDED), running, entry(WINDOWS[Phase.ENDED]))
+    assert (cut.action, cut.wanted) == (Action.BLOCKED, Action.STOP)
+    assert overrun.action is Action.STOP
+
+
+def test_the_start_is_compared_until_it_has_begun() -> None:
+    later = Window(NOW + 2 * HOUR, NOW + 3 * HOUR)
+    waiting = decide(VENDOR, wanted(Phase.UPCOMING), live(Stage.WAITING, window=later), entry(later))
+    assert [one.path for one in waiting.fields] == ["schedule.start", "schedule.end"]
+    joined = Window(NOW - timedelta(minutes=10), NOW + HOUR)
+    assert decide(VENDOR, wanted(Phase.ON_AIR), live(Stage.ON_AIR, window=joined), entry(joined)).action is Action.NOOP
+
+
+@pytest.mark.parametrize("end", [NOW + HOUR, NOW - timedelta(seconds=29)], ids=["future", "inside the margin"])
+def test_a_clip_waits_for_its_end(end: datetime) -> None:
+    want = Desired(HERE, {"start": end - HOUR, "end": end}, Place("m.yaml"))
+    change = decide(RETRO, want, ABSENT)
+    assert change.action is Action.WAIT
+    assert change.boundary == end + timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("stage", "values", "expected"),
+    [
+        (Stage.READY, {"name": "x"}, Action.NOOP),
+        (Stage.READY, {"name": "y"}, Action.UPDATE),
+        (Stage.READY, {"name": "x", "group": "g"}, Action.REPLACE),
+        (Stage.MAKING, {"name": "x"}, Action.WAIT),
+        (Stage.FAILED, {"name": "x"}, Action.REPLACE),
+    ],
+)
+def test_clips(stage: Stage, values: dict, expected: Action) -> None:
+    want = Desired(HERE, {"name": "x"}, Place("m.yaml"))
+    assert decide(RETRO, want, live(stage, values=values), entry()).action is expected
+
+
+def test_protect_blocks_a_replacement() -> None:
+    window = WINDOWS[Phase.UPCOMING]
+    change = decide(VENDOR, wanted(Phase.UPCOMING, values=OTHER_GROUP, life=Lifecycle(protect=True)), live(Stage.WAITING, window=window))
+    assert (change.action, change.wanted) == (Action.BLOCKED, Action.REPLACE)
+
+
+def test_duplicates_of_ours_are_deleted_and_others_are_not() -> None:
+    def extra(match: Match, same: bool) -> list[str]:
+        seen = live(Stage.WAITING, window=WINDOWS[Phase.UPCOMING], match=match, also=("id-2",), same_body=same)
+        case = planner.Case(HERE, VENDOR, wanted(Phase.UPCOMING), seen, entry(WINDOWS[Phase.UPCOMING]), None, SETTING)
+        return [change.observed.id for change in planner.plan([case]) if change.action is Action.DELETE and change.observed]
+
+    assert extra(Match.LEDGER, True) == ["id-2"]
+    assert extra(Match.LEDGER, False) == []
+    assert extra(Match.TWIN, True) == []
+
+
+def test_a_rename_takes_the_old_names_entry_along() -> None:
+    old = Address("Thing", "old")
+    want = replace(wanted(Phase.UPCOMING), renamed_from="old")
+    known = replace(entry(WINDOWS[Phase.UPCOMING]), address=old)
+    found = list(planner.cases([want], {}, {old: known}, {}, lambda _: VENDOR, SETTING))
+    assert [(case.address, case.entry) for case in found] == [(HERE, known)]
+
+
+def test_drift_tells_what_changed_outside() -> None:
+    known = entry(WINDOWS[Phase.UPCOMING])
+    seen = live(Stage.WAITING, values=DIFFERENT, window=WINDOWS[Phase.UPCOMING])
+    found = planner.drift(known, seen, seal=seal, now=NOW)
+    assert found is not None
+    assert [(one.path, one.before, one.after) for one in found] == [("spec.title", "a", "b")]
+    assert planner.drift(known, ABSENT, seal=seal, now=NOW) == ()
+    assert planner.drift(replace(known, ended=True), ABSENT, seal=seal, now=NOW) is None
+    assert planner.drift(known, live(Stage.WAITING, window=WINDOWS[Phase.UPCOMING]), seal=seal, now=NOW) is None

@@ -1,0 +1,42 @@
+"""Conflicts between windows on one destination."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler.model import Window
+from reconciler.timeline import Claim, conflicts
+
+T0 = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def claim(holder: str, start: float, end: float | None, thing: str = "rtmp://h/live/s", *, foreign: bool = False) -> Claim:
+    stop = None if end is None else T0 + timedelta(seconds=end)
+    return Claim(thing, Window(T0 + timedelta(seconds=start), stop), holder, foreign=foreign)
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ([claim("a", 0, 10), claim("b", 5, 20)], ["hard"]),
+        ([claim("a", 0, 10), claim("b", 10, 20)], []),
+        ([claim("a", 0, 10), claim("b", 13, 20)], ["tight"]),
+        ([claim("a", 0, 10), claim("b", 15, 20)], []),
+        ([claim("a", 0, 10), claim("b", 5, 20, "srt://h/live/s")], ["shadow"]),
+        ([claim("a", 0, 10), claim("b", 5, 20, "rtmp://h/live/other")], []),
+        ([claim("a", 0, 10), claim("theirs", 5, 20, foreign=True)], ["foreign"]),
+        ([claim("x", 0, 10, foreign=True), claim("y", 5, 20, foreign=True)], []),
+        ([claim("a", 0, None), claim("b", 1000, 2000)], ["hard"]),
+        ([claim("a", 0, 100), claim("b", 10, 20), claim("c", 30, 40)], ["hard", "hard"]),
+        ([claim("a", 0, 10), claim("a", 5, 20)], []),
+    ],
+)
+def test_conflicts(claims: list[Claim], expected: list[str]) -> None:
+    assert [found.type for found in conflicts(claims)] == expected
+
+
+def test_the_order_of_claims_does_not_matter() -> None:
+    claims = [claim("a", 0, 100), claim("b", 10, 20), claim("c", 30, 40, "srt://h/live/s"), claim("d", 101, 120)]
+    assert conflicts(claims) == conflicts(claims[::-1])
