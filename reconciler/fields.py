@@ -146,6 +146,7 @@ Instant = Annotated[
 
 ENV_REFERENCE = re.compile(r"\$\{env:([^}]*)\}")
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_UNPRINTED = re.compile(r"[\x00-\x20\x7f]")
 
 
 def _secret(value: Any) -> Secret:
@@ -208,7 +209,7 @@ class UrlField:
             )
         if "${env:" in authority:
             raise fault("RC024", f"{self.what} may take ${{{{env:NAME}}}} in its path and query only, not in its host")
-        if any(c <= " " or c == "\x7f" for c in value):
+        if _UNPRINTED.search(value):
             raise fault(self.rule, f"{self.what} must not hold spaces or control characters", help="percent-encode them")
         if not value.isascii():
             raise fault(self.rule, f"{self.what} must be ASCII, the vendor refuses multi-byte characters", help="percent-encode them")

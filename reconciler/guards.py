@@ -10,9 +10,12 @@ from reconciler.model import Action, Change
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`max_delete` is a fraction of what is owned, in force from `floor` objects on; `max_off_air` is seconds, None = no limit."""
+    """`max_delete` is a share (float) of what is owned, in force from `floor` objects on, or a number of objects (int).
 
-    max_delete: float = 0.3
+    `max_off_air` is in seconds; None is no limit.
+    """
+
+    max_delete: float | int = 0.3
     floor: int = 10
     max_off_air: float | None = None
 
@@ -22,7 +25,7 @@ def reasons(changes: Sequence[Change], *, owned: int, limits: Limits, allow_dele
     found = []
     deletions = sum(change.action is Action.DELETE for change in changes)
     if not destroy:
-        allowed = allow_delete if allow_delete is not None else (int(owned * limits.max_delete) if owned >= limits.floor else owned)
+        allowed = allow_delete if allow_delete is not None else _most(owned, limits)
         if deletions > allowed:
             share = f"{deletions} of the {owned} objects this workspace owns"
             found.append(f"it would delete {share}, more than {allowed}; allow it with --allow-delete {deletions}")
@@ -31,6 +34,12 @@ def reasons(changes: Sequence[Change], *, owned: int, limits: Limits, allow_dele
         if lost > limits.max_off_air:
             found.append(f"it would cost {lost:.0f} s of air, more than guards.maxOffAir of {limits.max_off_air:.0f} s")
     return found
+
+
+def _most(owned: int, limits: Limits) -> int:
+    if isinstance(limits.max_delete, int):
+        return limits.max_delete
+    return int(owned * limits.max_delete) if owned >= limits.floor else owned
 
 
 def refusals(changes: Sequence[Change]) -> list[str]:

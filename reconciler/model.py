@@ -516,6 +516,7 @@ class Kind:
     settle: ClassVar[timedelta] = timedelta(seconds=75)  # a lost create is absent only after this
     observable: ClassVar[timedelta | None] = None  # reads reach objects started at most this long ago
     summary: ClassVar[str] = ""  # one line for `explain` and `--help`
+    images: ClassVar[tuple[str, ...]] = ()  # spec paths that may name a picture beside the manifest; sent as a data URL
 
     # what is declared
 

@@ -1,0 +1,230 @@
+"""The command `reconciler`. Commands are listed here with their one-line helps, and imported when they are used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import IO, Any, NamedTuple, NoReturn
+
+import click
+
+from reconciler.cli._given import Given, add_global_options
+
+
+class Listed(NamedTuple):
+    """Where a command lives: module below this package, name in it, one line of help, aliases."""
+
+    module: str
+    name: str
+    help: str
+    aliases: tuple[str, ...] = ()
+
+
+COMMANDS = {
+    "init": Listed("start", "init", "Write a commented starter project."),
+    "validate": Listed("manifests", "validate", "Check manifests; no network."),
+    "schema": Listed("manifests", "schema", "Print the JSON Schema of manifests, for editors."),
+    "explain": Listed("manifests", "explain", "Explain a rule, a kind or a field."),
+    "render": Listed("manifests", "render", "Print manifests after variables, defaults and recurrence."),
+    "plan": Listed("plan", "plan", "Compare manifests with what is live; changes nothing.", ("diff",)),
+    "show": Listed("plan", "show", "Print a saved plan."),
+    "apply": Listed("apply", "apply", "Carry out what the manifests, or a saved plan, ask for.", ("sync",)),
+    "destroy": Listed("apply", "destroy", "Delete everything this workspace owns."),
+    "drift": Listed("plan", "drift", "Show what moved away outside of us."),
+    "refresh": Listed("apply", "refresh", "Re-read live state and settle unknown results."),
+    "import": Listed("adopt", "import_", "Adopt a live object under a declared address."),
+    "get": Listed("inspect", "get", "Show what is declared and live, with stage and countdown."),
+    "state": Listed("inspect", "state", "List, show, move and forget what the ledger remembers."),
+    "history": Listed("inspect", "history", "Show past applies."),
+    "force-unlock": Listed("inspect", "force_unlock", "Free the lock of a run that died elsewhere."),
+    "emulator": Listed("emulator", "emulator", "Run the vendors' APIs on loopback."),
+    "doctor": Listed("start", "doctor", "Check credentials, reachability, clock and versions.", ("ping",)),
+    "completion": Listed("start", "completion", "Print the completion script of a shell."),
+    "version": Listed("start", "version", "Print versions."),
+}
+
+_ALIASES = {alias: name for name, listed in COMMANDS.items() for alias in listed.aliases}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name alone."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = _ALIASES.get(cmd_name, cmd_name)
+        listed = COMMANDS.get(name)
+        if listed is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"{__name__}.{listed.module}"), listed.name)
+        return add_global_options(command)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        return _ALIASES.get(name or "", name), command, rest
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = []
+        for name, listed in COMMANDS.items():
+            aliases = f" ({', '.join(listed.aliases)})" if listed.aliases else ""
+            rows.append((name + aliases, listed.help))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=False,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RECONCILER", "max_content_width": 100},
+    epilog="Every flag can come from the environment: RECONCILER_<COMMAND>_<FLAG>, like RECONCILER_PLAN_OUT.",
+)
+def cli() -> None:
+    """Declare relay tasks, recordings, segment sessions and clips in YAML; plan and apply the difference.
+
+    \b
+    Begin here:
+      reconciler init demo && cd demo      a commented project
+      reconciler emulator --port 8099      the vendors' APIs, on this machine
+      reconciler plan                      what would change
+      reconciler apply                     change it
+    """
+
+
+add_global_options(cli, shown=True)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: an interrupt with another exit code."""
+
+
+def main() -> NoReturn:
+    """The entry point of the command."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a tick must not kill a run on a GBK terminal
+    if "_RECONCILER_COMPLETE" in os.environ:
+        cli.main(prog_name="reconciler")
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _silence(sys.stdout)
+        code = code or 141
+    if code in (130, 143):
+        os._exit(code)  # a request that nobody waits for any more must not keep the process
+    sys.exit(code)
+
+
+def run(args: Sequence[str]) -> int:
+    """Carries one command line out and returns the exit code; everything that can go wrong is told, nothing is raised."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _invoke(list(args))
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.UsageError as wrong:
+        return _usage(wrong, args)
+    except click.ClickException as wrong:
+        return _usage(click.UsageError(wrong.format_message()), args)
+    except BrokenPipeError:
+        _silence(sys.stdout)
+        return 141
+    except Terminated:
+        return _tell(args, "terminated", 143)
+    except (KeyboardInterrupt, click.Abort):
+        return _tell(args, "interrupted", 130)
+    except Exception as fault:
+        return _fault(fault, args)
+
+
+def _invoke(args: list[str]) -> int:
+    with cli.make_context("reconciler", args) as ctx:
+        try:
+            code = cli.invoke(ctx)
+            return code if isinstance(code, int) else 0
+        except Exception as wrong:
+            from reconciler.errors import ReconcilerError
+
+            if not isinstance(wrong, ReconcilerError):
+                raise
+            from reconciler.cli._failures import told
+
+            return told(wrong, ctx)
+
+
+def _terminate(*_: Any) -> None:
+    raise Terminated
+
+
+def _usage(wrong: click.UsageError, args: Sequence[str]) -> int:
+    wrong.exit_code = 64  # click's own 2 means changes here
+    if wants_json(args):
+        return _tell(args, wrong.format_message(), 64)
+    wrong.show(sys.stderr)
+    return 64
+
+
+def _tell(args: Sequence[str], message: str, code: int) -> int:
+    """A failure outside of any command's own handling."""
+    from reconciler.cli import _failures
+
+    if wants_json(args):
+        _failures.document(message, code, stream=_streams(args))
+    else:
+        _say(f"error: {message}")
+    return code
+
+
+def _fault(fault: Exception, args: Sequence[str]) -> int:
+    """A fault of ours: short, without the values a traceback's last line may quote; with -vv the places, still without values."""
+    name = type(fault).__name__
+    if "-vv" in args or "-vvv" in args:
+        import traceback
+
+        for frame in traceback.extract_tb(fault.__traceback__):
+            _say(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}')
+    code = _tell(args, f"a fault of ours: {name}; -vv shows where", 70)
+    if not wants_json(args):
+        _say("Next: report it, with the output of reconciler version")
+    return code
+
+
+def _say(line: str) -> None:
+    try:
+        print(line, file=sys.stderr)  # noqa: T201
+    except OSError:
+        _silence(sys.stderr)
+
+
+def _silence(stream: IO[str]) -> None:
+    """Nobody reads it any more: what is left goes nowhere, so that the interpreter does not complain at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    except (OSError, ValueError):
+        return
+
+
+def wants_json(args: Sequence[str]) -> bool:
+    """Whether the command line, or the environment, asks for JSON; told from the words, for when they could not be parsed."""
+    for index, word in enumerate(args):
+        if word == "--":
+            break
+        value = word.partition("=")[2] if word.startswith("--output=") else word[2:].lstrip("=") if word.startswith("-o") else ""
+        if word in ("-o", "--output"):
+            value = args[index + 1] if index + 1 < len(args) else ""
+        if value:
+            return value in ("json", "jsonl")
+    command = next((_ALIASES.get(word, word) for word in args if word in COMMANDS or word in _ALIASES), "")
+    variable = f"RECONCILER_{command.upper().replace('-', '_')}_OUTPUT"
+    return os.environ.get(variable, os.environ.get("RECONCILER_OUTPUT", "")) in ("json", "jsonl")
+
+
+def _streams(args: Sequence[str]) -> bool:
+    return next((word for word in args if word in COMMANDS or word in _ALIASES), "") in ("apply", "sync", "destroy")
+
+
+__all__ = ["COMMANDS", "Given", "cli", "main", "run"]

@@ -1,0 +1,280 @@
+"""The composition root: from a command line to a project, its manifests, the ledger, the vendors and the engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconciler import scalars, schedule
+from reconciler.cli._session import Session
+from reconciler.engine import Engine, Options, Wanted
+from reconciler.errors import UsageError
+from reconciler.guards import Limits
+from reconciler.kinds import Registry
+from reconciler.ledger import Ledger, open_ledger
+from reconciler.manifest import Loaded, load
+from reconciler.model import Address, Change, Desired, Event, Place, Plan, Transport
+from reconciler.project import Project, files, find, source_line
+
+if TYPE_CHECKING:
+    from reconciler.vendors.http import Exchange
+
+
+class RealClock:
+    """The machine's clocks. RECONCILER_NOW sets where the wall clock begins; it runs on from there."""
+
+    def __init__(self, begin: str = "") -> None:
+        try:
+            self._ahead = scalars.instant(begin) - datetime.now(UTC) if begin else timedelta()
+        except ValueError as wrong:
+            raise UsageError(f"RECONCILER_NOW: {wrong}") from None
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the flags of plan, apply and their relatives ask for, as they were given."""
+
+    path: str = "."
+    targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    selector: tuple[str, ...] = ()
+    destroy: bool = False
+    prune: bool = True
+    at: str = ""
+    allow_on_air: tuple[str, ...] = ()
+    allow_delete: int | None = None
+    allow_env: tuple[str, ...] = ()
+    wait: bool = True
+
+    def options(self, *, whole: bool, keep_unchanged: bool = True) -> Options:
+        """Raises UsageError for what cannot be read."""
+        for text in (*self.targets, *self.excludes, *(name for name in self.allow_on_air if name != "*")):
+            address(text)
+        return Options(
+            targets=self.targets,
+            excludes=self.excludes,
+            selector=dict(map(_pair, (part for text in self.selector for part in text.split(",")))),
+            whole=whole,
+            prune=self.prune,
+            destroy=self.destroy,
+            now=instant(self.at, "--at") if self.at else None,
+            allow_on_air=self.allow_on_air,
+            allow_delete=self.allow_delete,
+            keep_unchanged=keep_unchanged,
+            wait=self.wait,
+        )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise UsageError(f"-l {text}: a selector is written label=value, several joined with commas")
+    return key.strip(), value.removeprefix("=").strip()
+
+
+def address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except ValueError as wrong:
+        raise UsageError(str(wrong)) from None
+
+
+def instant(text: str, flag: str) -> datetime:
+    try:
+        return scalars.instant(text)
+    except ValueError as wrong:
+        raise UsageError(f"{flag}: {wrong}") from None
+
+
+class Scene:
+    """One project as a command sees it. Everything is made when first asked for, and closed with the session."""
+
+    def __init__(self, session: Session, path: str = ".", *, allow_env: Sequence[str] = ()) -> None:
+        self.session = session
+        self.path = path
+        self.clock = RealClock(session.env.get("RECONCILER_NOW", ""))
+        self.kinds = Registry()
+        self._allow_env = tuple(allow_env)
+        self.stdin = _stdin() if path == "-" else None
+        session.source = lambda place: source_line(place, Project(root=_root(path)), stdin=self.stdin)
+        self.project = find(path, environment=session.given.environment)
+        session.workspace = self.project.workspace
+        session.source = self._line
+        session.show_in(self.project.zone)
+
+    def _line(self, place: Place) -> str | None:
+        return source_line(place, self.project, stdin=self.stdin)
+
+    # what is declared
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The manifests; mistakes are in its diagnostics."""
+        made = load(files(self.project, self.path), project=self.project, kinds=self.kinds, stdin=self.stdin)
+        self.session.checked = tuple(str(want.address) for want in made.desired)
+        return made
+
+    def resolve(self, desired: Sequence[Desired]) -> Sequence[Desired]:
+        from reconciler.references import resolve
+
+        return resolve(desired, project=self.project, kinds=self.kinds, env=self.session.env, allow_env=self._allow_env)
+
+    @property
+    def wanted(self) -> Wanted:
+        """Raises InvalidManifests when anything is wrong, or nothing was found at all while the ledger owns nothing either."""
+        loaded = self.loaded.require()
+        return Wanted(loaded.desired, loaded.digest, loaded.files, loaded.diagnostics, self.resolve)
+
+    # what is remembered
+
+    def ledger(self, *, create: bool) -> Ledger:
+        """Opened once; `create` only where the command may leave something behind."""
+        if self._ledger is None:
+            self._ledger = open_ledger(
+                self.project.state, root=self.project.root, workspace=self.project.workspace, clock=self.clock, create=create
+            )
+            self.session.closing.callback(self._ledger.close)
+        return self._ledger
+
+    _ledger: Ledger | None = None
+
+    # the vendors and the engine
+
+    def transports(self, *, read_only: bool) -> Callable[[str, str], Transport]:
+        from reconciler.vendors import Account, Transports
+
+        accounts = {
+            name: Account(
+                region=one.volcengine.region,
+                profile=one.volcengine.profile,
+                live_endpoint=one.volcengine.live_endpoint,
+                rtc_endpoint=one.volcengine.rtc_endpoint,
+                livepeer_endpoint=one.livepeer.endpoint,
+            )
+            for name, one in self.project.accounts.items()
+        }
+        verbose = self.session.given.verbose > 1
+        made = Transports(
+            accounts,
+            self.session.env,
+            home=Path.home(),
+            clock=self.clock,
+            read_only=read_only,
+            on_exchange=self._exchange if verbose else None,
+        )
+        self.session.closing.callback(made.close)
+        return made
+
+    def _exchange(self, seen: Exchange) -> None:
+        from reconciler.render.safe import clean
+
+        came = str(seen.status) if seen.status else seen.failure
+        lines = [f"{seen.call}  {seen.method} {seen.url}  {came}  {seen.seconds:.2f} s"]
+        for label, body in (("query", seen.query), ("request", seen.request_body), ("answer", seen.response_body)):
+            if body:
+                lines.append(f"  {label}  {json.dumps(body, ensure_ascii=False, default=str)}")
+        for line in lines:
+            self.session.note(clean(line), level="debug")
+
+    def engine(
+        self,
+        *,
+        writes: bool,
+        on_event: Callable[[Event], None] = lambda _: None,
+        parallelism: int = 8,
+        create: bool | None = None,
+        declared: bool = True,
+    ) -> Engine:
+        """The engine of this project. `declared` False leaves the manifests unread, for what only the ledger knows."""
+        guards = self.project.guards
+        share = guards.max_delete
+        return Engine(
+            workspace=self.project.workspace,
+            environment=self.project.environment,
+            kinds=self.kinds.get,
+            ledger=self.ledger(create=writes if create is None else create),
+            transports=self.transports(read_only=not writes),
+            clock=self.clock,
+            wanted=self.wanted if declared else Wanted(()),
+            limits=Limits(
+                max_delete=share,
+                floor=guards.max_delete_floor,
+                max_off_air=guards.max_off_air.total_seconds() if guards.max_off_air is not None else None,
+            ),
+            min_lead=guards.min_lead,
+            tzdata=schedule.tzdata_version(),
+            parallelism=parallelism,
+            lock_timeout=self._seconds(self.session.given.lock_timeout, "--lock-timeout"),
+            on_event=on_event,
+        )
+
+    @staticmethod
+    def _seconds(text: str, flag: str) -> float:
+        try:
+            return float(scalars.seconds(int(text) if text.isdigit() else text))
+        except ValueError as wrong:
+            raise UsageError(f"{flag}: {wrong}") from None
+
+    def plan(self, engine: Engine, wish: Wish, *, keep_unchanged: bool = True) -> Plan:
+        whole = wish.destroy or self.loaded.whole
+        return engine.plan(wish.options(whole=whole, keep_unchanged=keep_unchanged))
+
+
+def _root(path: str) -> Path:
+    """Where a project file that cannot be read would lie."""
+    start = Path() if path == "-" else Path(path)
+    folder = start.resolve() if start.is_dir() else start.resolve().parent
+    return next((above for above in (folder, *folder.parents) if (above / "reconciler.yaml").exists()), folder)
+
+
+def _stdin() -> bytes:
+    return sys.stdin.buffer.read()
+
+
+def selection(wish: Wish) -> dict[str, Any]:
+    """A wish as the plan document keeps it; the path relative to where the plan was made."""
+    return {
+        "path": wish.path,
+        "targets": list(wish.targets),
+        "excludes": list(wish.excludes),
+        "selector": list(wish.selector),
+        "destroy": wish.destroy,
+        "prune": wish.prune,
+        "allow_on_air": list(wish.allow_on_air),
+        "allow_delete": wish.allow_delete,
+    }
+
+
+def without_unchanged(plan: Plan) -> Plan:
+    """The plan without what stays as it is, for documents of very large projects."""
+    kept: tuple[Change, ...] = tuple(one for one in plan.changes if one.changes or one.wanted or one.warnings)
+    return replace(plan, changes=kept, unchanged=plan.unchanged + len(plan.changes) - len(kept))
+
+
+def private(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        temporary.replace(path)
+    except OSError as wrong:
+        raise UsageError(f"{path} cannot be written: {wrong.strerror}") from None

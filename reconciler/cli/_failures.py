@@ -1,0 +1,80 @@
+"""What people and machines are told when a command fails: the reason, what it carries, one `Next:` line, and the exit code."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+import click
+
+from reconciler import __version__
+from reconciler.cli._session import Session, session
+from reconciler.errors import InvalidManifests, ReconcilerError, Stopped, VendorError
+from reconciler.render import diagnostics, json
+from reconciler.render.safe import clean
+
+
+def told(wrong: ReconcilerError, ctx: click.Context) -> int:
+    """Tells a failure in the run's own format and returns its exit code."""
+    try:
+        run = session(ctx)
+    except ReconcilerError as worse:  # the session itself could not be made: a bad -C, --tz or --report
+        _plainly(worse)
+        return worse.exit_code
+    if run.json:
+        if run.stream is not None:
+            run.stream.failed(wrong)
+            run.stream.summary(exit_code=wrong.exit_code)
+        else:
+            streams = ctx.invoked_subcommand in ("apply", "destroy")
+            document(wrong, wrong.exit_code, stream=streams)
+    else:
+        in_words(wrong, run)
+    if isinstance(wrong, InvalidManifests):
+        run.report(diagnostics=wrong.diagnostics, exit_code=wrong.exit_code)
+    return wrong.exit_code
+
+
+def in_words(wrong: ReconcilerError, run: Session) -> None:
+    """On standard error."""
+    look = run.look(sys.stderr)
+    if isinstance(wrong, InvalidManifests):
+        for line in diagnostics.diagnostics(wrong.diagnostics, look, source=run.source):
+            run.error(line)
+        return
+    head = "stopped" if isinstance(wrong, Stopped) else "error"
+    run.error(f"{look.paint(head, 'red')}: {clean(look.local(wrong.message))}")
+    if isinstance(wrong, Stopped):
+        for reason in wrong.reasons:
+            if reason != wrong.message:
+                run.error(f"  - {clean(look.local(reason))}")
+    if isinstance(wrong, VendorError):
+        facts = [f"{label} {clean(value)}" for label, value in _facts(wrong) if value and str(value) not in wrong.message]
+        if facts:
+            run.error(f"  = {', '.join(facts)}")
+    if wrong.next_step:
+        run.error(f"Next: {clean(look.local(wrong.next_step))}")
+
+
+def _facts(wrong: VendorError) -> list[tuple[str, str]]:
+    return [("action", wrong.action), ("code", wrong.code), ("request", wrong.request_id)]
+
+
+def _plainly(wrong: ReconcilerError) -> None:
+    from reconciler.cli import wants_json
+
+    if wants_json(sys.argv[1:]):
+        document(wrong, wrong.exit_code, stream=False)
+    else:
+        sys.stderr.write(f"error: {clean(wrong.message)}\n")
+
+
+def document(wrong: ReconcilerError | str, exit_code: int, *, stream: bool) -> None:
+    """On standard output, so that every byte of it parses: one document, or the lines of a stream that ends with its summary."""
+    if not stream:
+        sys.stdout.write(json.dump(json.error(wrong, exit_code=exit_code)) + "\n")
+        return
+    lines = json.ApplyStream(lambda line: sys.stdout.write(line + "\n") and None, lambda: datetime.now(UTC), program=__version__)
+    lines.version()
+    lines.failed(wrong, exit_code=exit_code)
+    lines.summary(exit_code=exit_code)

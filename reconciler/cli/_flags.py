@@ -1,0 +1,61 @@
+"""Flags that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def addresses(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Declared addresses, for the shell's completion; quiet when the project cannot be read."""
+    try:
+        from reconciler.cli._context import Scene
+        from reconciler.cli._given import Given
+        from reconciler.cli._session import Session
+
+        found = Scene(Session(Given())).loaded.desired
+        return [
+            CompletionItem(str(want.address), help=f"{want.place.file}:{want.place.line}")
+            for want in found
+            if str(want.address).startswith(incomplete)
+        ]
+    except Exception:
+        return []
+
+
+def path(function: F) -> F:
+    return click.argument("path", default=".", metavar="[PATH]")(function)
+
+
+def choosing(function: F) -> F:
+    """--target, --exclude, -l, --prune, and what may be touched."""
+    for option in reversed(
+        (
+            click.option("--target", "targets", multiple=True, metavar="ADDR", shell_complete=addresses, help="Only this one; repeatable."),
+            click.option(
+                "--exclude", "excludes", multiple=True, metavar="ADDR", shell_complete=addresses, help="All but this; repeatable."
+            ),
+            click.option("-l", "--selector", multiple=True, metavar="LABEL=VALUE", help="Only what carries these labels."),
+            click.option("--prune/--no-prune", default=True, help="Delete what is owned and in no manifest.  [default: prune]"),
+            click.option(
+                "--allow-on-air", multiple=True, metavar="ADDR", shell_complete=addresses, help="May be touched while on air; repeatable."
+            ),
+            click.option("--allow-delete", type=click.IntRange(min=0), metavar="N", help="May delete up to N objects."),
+            click.option("--allow-env", multiple=True, metavar="PATTERN", help="Manifests may read these variables; repeatable."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+auto_approve = click.option("--auto-approve", is_flag=True, help="Don't ask.")
+parallelism = click.option(
+    "--parallelism", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N", help="Changes side by side."
+)
+wait = click.option("--wait/--no-wait", default=True, help="Wait until new objects are ready.  [default: wait]")
+detailed = click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when anything would change.")

@@ -1,0 +1,85 @@
+"""The global options: accepted before or after the command, and from the environment. The nearer and the more explicit wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+
+@dataclass(slots=True)
+class Given:
+    """The values of the global options."""
+
+    directory: str = ""
+    environment: str = ""
+    output: str = "text"
+    report: tuple[str, ...] = ()
+    color: str = "auto"
+    ascii: bool = False
+    quiet: bool = False
+    verbose: int = 0
+    lang: str = "en"
+    tz: str = ""
+    no_input: bool = False
+    lock_timeout: str = "0s"
+    log_format: str = "text"
+    _rank: dict[str, int] = field(default_factory=dict)
+
+    def keep(self, name: str, value: Any, rank: int) -> None:
+        if name == "report":
+            self.report += tuple(value)
+        elif rank >= self._rank.get(name, 0):
+            self._rank[name] = rank
+            setattr(self, name, value)
+
+
+def given(ctx: click.Context) -> Given:
+    """The one Given of a command line."""
+    root = ctx.find_root()
+    if not isinstance(root.obj, Given):
+        root.obj = Given()
+    return root.obj
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    source = ctx.get_parameter_source(param.name or "")
+    if source is ParameterSource.COMMANDLINE:
+        given(ctx).keep(param.name or "", value, 3)
+    elif source is ParameterSource.ENVIRONMENT:
+        given(ctx).keep(param.name or "", value, 2 if ctx.parent else 1)
+    return value
+
+
+_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    (("-C", "--chdir", "directory"), {"metavar": "DIR", "help": "Work as if started in DIR."}),
+    (("-e", "--env", "environment"), {"metavar": "ENV", "help": "An environment of reconciler.yaml."}),
+    (("-o", "--output"), {"metavar": "FORMAT", "help": "text (default), json; plan and show take every report kind, too."}),
+    (("--report",), {"metavar": "KIND[=PATH]", "multiple": True, "help": "Also write a report; repeatable. github, markdown, sarif ..."}),
+    (("--color",), {"type": click.Choice(["auto", "always", "never"]), "help": "NO_COLOR and FORCE_COLOR are honoured."}),
+    (("--ascii",), {"is_flag": True, "help": "Escape everything beyond ASCII."}),
+    (("-q", "--quiet"), {"is_flag": True, "help": "Headlines and the summary only."}),
+    (("-v", "--verbose"), {"count": True, "help": "All fields; -vv also what went over the wire, masked."}),
+    (("--lang",), {"type": click.Choice(["en", "zh-CN"]), "help": "Language of texts; so far all texts are English."}),
+    (("--tz",), {"metavar": "ZONE", "help": "Show times in this zone, like Asia/Shanghai."}),
+    (("--no-input",), {"is_flag": True, "help": "Never ask; fail instead."}),
+    (("--lock-timeout",), {"metavar": "TIME", "help": "Wait this long for the lock, like 30s."}),
+    (("--log-format",), {"type": click.Choice(["text", "json"]), "help": "How the narration on standard error looks."}),
+)
+
+
+def add_global_options(command: click.Command, *, shown: bool = False) -> click.Command:
+    """The command with the global options, once; below the top they are hidden from `--help`."""
+    taken = {name for param in command.params for name in param.opts}
+    for names, settings in _OPTIONS:
+        if not taken & {name for name in names if name.startswith("-")}:
+            hidden = {} if shown else {"hidden": True}
+            command.params.append(click.Option(names, expose_value=False, callback=_keep, **settings, **hidden))
+    if isinstance(command, click.Group) and not shown:
+        for child in command.commands.values():
+            add_global_options(child)
+    if not shown and command.epilog is None:
+        command.epilog = "Global options, like -C, -e, -o, --tz and -v, stand before or after the command: reconciler --help."
+    return command

@@ -1,0 +1,202 @@
+"""One run of a command: where its words go, how they look, which reports it owes, and what to close at its end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from reconciler import __version__
+from reconciler.cli._given import Given, given
+from reconciler.errors import UsageError
+from reconciler.model import Diagnostic, Place, Plan
+from reconciler.render import json
+from reconciler.render.look import Look
+from reconciler.render.terminal import tolerant, wants_color
+
+if TYPE_CHECKING:
+    from reconciler.render.reports import Findings
+
+REPORTS = ("github", "github-summary", "markdown", "json", "gitlab-terraform", "gitlab-codequality", "sarif", "junit", "html")
+
+
+class Session:
+    """stdout is the result, stderr the narration."""
+
+    def __init__(self, options: Given) -> None:
+        self.given = options
+        self.closing = ExitStack()
+        self.env: Mapping[str, str] = os.environ
+        self.stream: json.ApplyStream | None = None
+        self.source: Callable[[Place], str | None] = lambda _: None
+        self.workspace = ""
+        self.checked: tuple[str, ...] = ()
+        if options.directory:
+            self._go(options.directory)
+        for stream in (sys.stdout, sys.stderr):
+            tolerant(stream, ascii_only=options.ascii)
+        self.reports = [self._report(text) for text in options.report]
+        self.zone: tzinfo = UTC
+        if options.tz:
+            self.show_in(options.tz)
+        self._mute: set[TextIO] = set()
+
+    @staticmethod
+    def _go(directory: str) -> None:
+        try:
+            os.chdir(directory)
+        except OSError as wrong:
+            raise UsageError(f"-C {directory}: {wrong.strerror}") from None
+
+    @staticmethod
+    def _report(text: str) -> tuple[str, str]:
+        kind, _, path = text.partition("=")
+        if kind not in REPORTS:
+            raise UsageError(f"there is no report {kind!r}; there are {', '.join(REPORTS)}")
+        return kind, path
+
+    # how it looks
+
+    def show_in(self, zone: str) -> None:
+        """Times are shown in this zone from now on, unless --tz named one."""
+        from reconciler import schedule
+
+        try:
+            self.zone = schedule.zone(self.given.tz or zone)
+        except ValueError as wrong:
+            raise UsageError(f"--tz: {wrong}") from None
+
+    @property
+    def json(self) -> bool:
+        return self.given.output in ("json", "jsonl")
+
+    def look(self, stream: TextIO | None = None) -> Look:
+        """How things look on a stream, standard output unless said otherwise."""
+        stream = stream or sys.stdout
+        terminal = _is_terminal(stream)
+        return Look(
+            zone=self.zone,
+            width=shutil.get_terminal_size().columns if terminal else None,
+            color=wants_color(self.given.color, self.env, terminal=terminal),
+            verbosity=-1 if self.given.quiet else self.given.verbose,
+        )
+
+    def formats(self, *more: str) -> None:
+        """Refuses an -o that the command does not have."""
+        known = ("text", "json", *more)
+        if self.given.output not in known and not (self.given.output == "jsonl" and "json" in known):
+            raise UsageError(f"-o {self.given.output}: this command prints {', '.join(known)}")
+
+    # where words go
+
+    def out(self, lines: Iterable[str] | str) -> None:
+        """The result."""
+        text = lines if isinstance(lines, str) else "\n".join(lines)
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+    def document(self, document: Any) -> None:
+        self.out(json.dump(document))
+
+    def note(self, line: str, *, level: str = "info") -> None:
+        """The narration; nothing of it with -q, but errors."""
+        if self.given.quiet and level == "info":
+            return
+        self.tell(json.line({"at": _now(), "level": level, "message": line}) if self.given.log_format == "json" else line)
+
+    def tell(self, line: str, stream: TextIO | None = None) -> None:
+        """One line that must not fail: a reader that went away does not stop the work."""
+        stream = stream or sys.stderr
+        if stream in self._mute:
+            return
+        try:
+            stream.write(line + "\n")
+            stream.flush()
+        except OSError:
+            self._mute.add(stream)
+
+    def error(self, line: str) -> None:
+        self.note(line, level="error")
+
+    @property
+    def live(self) -> bool:
+        """Whether standard error is a terminal that can show a live block."""
+        return _is_terminal(sys.stderr) and self.env.get("TERM") != "dumb" and not self.env.get("CI") and self.given.log_format == "text"
+
+    # asking
+
+    def confirmed(self, question: str, answer: str, *, flag: str = "--auto-approve") -> bool:
+        """Whether the next line of standard input is `answer`. Never asks with --no-input."""
+        if self.given.no_input:
+            raise UsageError(f"{question.rstrip('? ')} needs an answer and --no-input forbids to ask; add {flag}")
+        sys.stderr.write(f"{question} ")
+        sys.stderr.flush()
+        said = sys.stdin.readline() if sys.stdin else ""
+        if not _is_terminal(sys.stdin):
+            sys.stderr.write("\n")
+        if said.strip() == answer:
+            return True
+        if not said:
+            self.error(f"no answer on standard input; without a terminal add {flag}")
+        return False
+
+    # reports
+
+    def report(self, plan: Plan | None = None, *, diagnostics: Sequence[Diagnostic] = (), document: Any = None, exit_code: int = 0) -> None:
+        """Writes every report that was asked for."""
+        if not self.reports:
+            return
+        from reconciler.render import reports
+
+        found = reports.Findings(
+            plan, tuple(diagnostics), document, exit_code=exit_code, workspace=self.workspace, version=__version__, checked=self.checked
+        )
+        look = replace(self.look(), width=None, color=False)
+        for kind, path in self.reports:
+            self._write_report(kind, path, found, look)
+
+    def _write_report(self, kind: str, path: str, found: Findings, look: Look) -> None:
+        from reconciler.render import reports
+
+        text = reports.REPORTS[kind](found, look)
+        if kind == "github" and not path:
+            self.tell(text.removesuffix("\n"))
+            return
+        if kind == "github-summary" and not path:
+            path = self.env.get("GITHUB_STEP_SUMMARY", "")
+            if not path:
+                raise UsageError("--report github-summary: GITHUB_STEP_SUMMARY is not set; write --report github-summary=PATH")
+        path = path or reports.DEFAULT_PATH[kind]
+        try:
+            with Path(path).open("a" if kind == "github-summary" else "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+        except OSError as wrong:
+            raise UsageError(f"--report {kind}={path}: {wrong.strerror}") from None
+
+
+def session(ctx: click.Context | None = None) -> Session:
+    """The session of the running command, made when first asked for."""
+    ctx = (ctx or click.get_current_context()).find_root()
+    if "session" not in ctx.meta:
+        made = ctx.meta["session"] = Session(given(ctx))
+        ctx.call_on_close(made.closing.close)
+    found: Session = ctx.meta["session"]
+    return found
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False
+
+
+def _now() -> str:
+    return json.rfc3339(datetime.now(UTC))

@@ -1,0 +1,235 @@
+"""apply, destroy, refresh: what writes to vendors, or settles what an earlier write came to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler import __version__
+from reconciler.cli import _flags
+from reconciler.cli._session import Session, session
+from reconciler.model import Action, Event, Plan
+from reconciler.render import json, text
+from reconciler.render.safe import clean
+from reconciler.render.terminal import Progress
+
+if TYPE_CHECKING:
+    from reconciler.cli._context import Scene, Wish
+    from reconciler.engine import Engine
+
+
+@click.command(short_help="Carry out what the manifests, or a saved plan, ask for.")
+@click.argument("path", default=".", metavar="[PLAN | PATH]")
+@_flags.auto_approve
+@_flags.parallelism
+@_flags.wait
+@_flags.choosing
+def apply(path: str, auto_approve: bool, parallelism: int, allow_env: tuple[str, ...], **wish: Any) -> int:
+    """Plan, show it, ask, and carry it out. A saved plan counts as approved, is good once, and only while it still fits.
+
+    Every write is noted before it is sent: killed at any instant, apply is simply run again. What is blocked is left
+    alone (exit 5), the rest is done. Ctrl-C starts nothing new and waits a moment for answers; a second one leaves.
+
+    \b
+      reconciler apply
+      reconciler apply plan.json
+      reconciler apply --auto-approve -o json manifests/news.yaml
+      reconciler apply --allow-on-air RelayTask/cup-final
+    """
+    from reconciler.cli import _saved
+    from reconciler.cli._context import Scene, Wish
+
+    run = session()
+    run.formats()
+    document = _saved.read(Path(path))
+    if document is None:
+        asked = Wish(path=path, allow_env=allow_env, **wish)
+    else:
+        asked = _saved.wish_of(document, allow_on_air=wish["allow_on_air"], allow_delete=wish["allow_delete"], wait=wish["wait"])
+    scene = Scene(run, asked.path, allow_env=allow_env)
+    doing = Doing(run, scene, asked, parallelism=parallelism)
+    if document is None:
+        return doing.all(
+            lambda engine: scene.plan(engine, asked), question="Carry this out? Only 'yes' does:", answer="" if auto_approve else "yes"
+        )
+    return doing.all(lambda engine: _saved.checked(document, scene, engine, asked), saved=True)
+
+
+@click.command(short_help="Delete everything this workspace owns.")
+@_flags.path
+@_flags.auto_approve
+@_flags.parallelism
+@click.option("--target", "targets", multiple=True, metavar="ADDR", shell_complete=_flags.addresses, help="Only this one; repeatable.")
+@click.option("--exclude", "excludes", multiple=True, metavar="ADDR", shell_complete=_flags.addresses, help="All but this one; repeatable.")
+@click.option("--allow-on-air", multiple=True, metavar="ADDR", shell_complete=_flags.addresses, help="May be touched on air; repeatable.")
+def destroy(path: str, auto_approve: bool, parallelism: int, **wish: Any) -> int:
+    """Delete every live object that this workspace owns, and nothing else. Asks for the workspace's name.
+
+    Protected objects stay (exit 5), and what is on air needs --allow-on-air ADDR.
+
+    \b
+      reconciler plan --destroy        look first
+      reconciler destroy
+    """
+    from reconciler.cli._context import Scene, Wish
+
+    run = session()
+    run.formats()
+    asked = Wish(path=path, destroy=True, **wish)
+    scene = Scene(run, path)
+    workspace = scene.project.workspace
+    question = f'Delete all of this? Type the name of the workspace, "{workspace}", to go on:'
+    doing = Doing(run, scene, asked, parallelism=parallelism, verb="Destroy")
+    return doing.all(lambda engine: scene.plan(engine, asked), question=question, answer="" if auto_approve else workspace)
+
+
+class Doing:
+    """One apply or destroy: the plan is shown, agreed to, carried out and summed up, in words or as a stream of JSON lines."""
+
+    def __init__(self, run: Session, scene: Scene, wish: Wish, *, parallelism: int, verb: str = "Apply") -> None:
+        self.run = run
+        self.scene = scene
+        self.wish = wish
+        self.verb = verb
+        self.parallelism = parallelism
+        self.progress: Progress | None = None
+        self.signal = 0
+        if run.json:
+            run.stream = json.ApplyStream(lambda line: run.tell(line, sys.stdout), scene.clock.now, program=__version__)
+            run.stream.version()
+
+    def all(self, make: Callable[[Engine], Plan], *, question: str = "", answer: str = "", saved: bool = False) -> int:
+        began = self.scene.clock.monotonic()
+        try:
+            with self.halting(engine := self.scene.engine(writes=True, on_event=self.tell, parallelism=self.parallelism)):
+                made = make(engine)
+                self.show(made, seconds=self.scene.clock.monotonic() - began)
+                if not any(one.writes or one.action in (Action.ADOPT, Action.FORGET) for one in made.changes):
+                    return self.carry_out(engine, made, saved=saved)
+                if answer and not self.run.confirmed(question, answer):
+                    self.run.error("Nothing was changed.")
+                    return self.end(1)
+                return self.carry_out(engine, made, saved=saved)
+        except KeyboardInterrupt as stop:
+            code = 143 if self.signal == signal.SIGTERM or type(stop).__name__ == "Terminated" else 130
+            self.run.error("interrupted; nothing was changed" if self.progress is None else "interrupted")
+            return self.end(code, interrupted=True)
+
+    def show(self, made: Plan, *, seconds: float) -> None:
+        if self.run.stream:
+            self.run.stream.planned(made)
+        else:
+            self.run.out([*text.plan(made, self.run.look(), seconds=seconds), ""])
+            sys.stdout.flush()
+
+    def carry_out(self, engine: Engine, made: Plan, *, saved: bool) -> int:
+        size = shutil.get_terminal_size()
+        todo = sum(one.writes or one.action in (Action.ADOPT, Action.FORGET) for one in made.changes)
+        self.progress = Progress(sys.stderr, self.run.look(sys.stderr), live=self.run.live, total=todo, height=size.lines)
+        began = self.scene.clock.monotonic()
+        try:
+            report = engine.apply(made, self.wish.options(whole=self.scene.loaded.whole), saved=saved)
+        finally:
+            self.progress.close()
+        seconds = self.scene.clock.monotonic() - began
+        code = (128 + self.signal if self.signal else 130) if report.interrupted else report.exit_code
+        if self.run.stream:
+            self.run.stream.summary(exit_code=code, results=report.results, interrupted=report.interrupted, run=report.run, seconds=seconds)
+        else:
+            self.run.out(
+                text.apply_summary(
+                    made, report.results, self.run.look(), interrupted=report.interrupted, seconds=seconds, run=report.run, verb=self.verb
+                )
+            )
+        self.run.report(made, document=json.plan(made), exit_code=code)
+        return code
+
+    def end(self, code: int, *, interrupted: bool = False) -> int:
+        if self.run.stream:
+            self.run.stream.summary(exit_code=code, interrupted=interrupted)
+        return code
+
+    def tell(self, event: Event) -> None:
+        if self.run.stream:
+            self.run.stream.event(event)
+        elif self.run.given.log_format == "json":
+            self.run.note(f"{event.type} {event.action} {event.address} {event.message}".strip())
+        elif self.progress and not self.run.given.quiet:
+            try:
+                self.progress.event(event)
+            except OSError:
+                self.progress = None
+
+    @contextmanager
+    def halting(self, engine: Engine) -> Iterator[None]:
+        """While it is carried out, the first interrupt only starts nothing new; the second leaves at once."""
+
+        def halt(number: int, frame: Any) -> None:
+            if self.progress is None:
+                previous = before[signal.Signals(number)]
+                if callable(previous):
+                    previous(number, frame)
+                raise KeyboardInterrupt
+            if self.signal:
+                os._exit(128 + number)
+            self.signal = number
+            engine.halt()
+            self.run.error("interrupted: nothing new is started, waiting for answers; once more to leave at once")
+
+        before = {number: signal.signal(number, halt) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@click.command(short_help="Re-read live state and settle unknown results.")
+@click.argument("addresses", nargs=-1, metavar="[ADDR]...", shell_complete=_flags.addresses)
+def refresh(addresses: tuple[str, ...]) -> int:
+    """Look at the vendors again and settle what earlier writes came to whose answers were lost.
+
+    An object that is seen is adopted; one that is not is believed absent only when its horizon is over. Exit 7 while
+    anything is still unknown.
+
+    \b
+      reconciler refresh
+      reconciler refresh RelayTask/morning-news
+    """
+    from reconciler.cli._context import Scene, address
+
+    run = session()
+    run.formats()
+    names = [address(one) for one in addresses]
+    scene = Scene(run)
+    engine = scene.engine(writes=False, create=True)
+    settled, changes = engine.refresh(names)
+    open_ones = [one for one in settled if not one.known]
+    code = 7 if open_ones else 0
+    if run.json:
+        run.document(
+            {
+                "format_version": json.FORMAT_VERSION,
+                "settled": [{"address": str(one.intent.address), "known": one.known, "message": one.text} for one in settled],
+                "changes": [json.change(one) for one in changes],
+            }
+        )
+        return code
+    look = run.look()
+    for one in settled:
+        run.out(f"  {'settled' if one.known else 'unknown'}  {clean(one.intent.address)}  {clean(look.local(one.text))}")
+    if open_ones:
+        run.out(f"{len(open_ones)} results are still unknown.")
+        run.error(f"Next: reconciler refresh {' '.join(clean(one.intent.address) for one in open_ones[:8])}")
+    else:
+        waiting = sum(one.changes for one in changes)
+        run.out(f"Every result is known. {len(changes)} looked at, {waiting} differ{' from their manifests' if waiting else ''}.")
+    return code

@@ -1,0 +1,141 @@
+"""plan, drift, show: what would change, and why. None of them writes to a vendor."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli import _flags
+from reconciler.cli._session import REPORTS, Session, session
+from reconciler.errors import UsageError
+from reconciler.model import Plan
+from reconciler.render import json, text
+
+if TYPE_CHECKING:
+    from reconciler.cli._context import Scene, Wish
+
+
+@click.command(short_help="Compare manifests with what is live; changes nothing.")
+@_flags.path
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Save the plan for apply.")
+@_flags.detailed
+@click.option("--destroy", is_flag=True, help="Plan to delete all that is owned.")
+@click.option("--at", default="", metavar="TIME", help="Plan as if it were TIME (RFC 3339).")
+@_flags.choosing
+def plan(path: str, out: Path | None, detailed_exitcode: bool, allow_env: tuple[str, ...], **wish: Any) -> int:
+    """Compare the manifests with what is live and say what would change, and why.
+
+    Nothing is written to any vendor. The most dangerous comes first; the last line counts. What waits (beyond its
+    horizon, or until an on-air window ends) is no change.
+
+    \b
+    Look first, then do exactly that:
+      reconciler plan --out plan.json
+      reconciler apply plan.json
+
+    \b
+    In CI, tell "nothing to do" (0) from "changes" (2):
+      reconciler plan --detailed-exitcode --report github --report markdown=comment.md
+    """
+    from reconciler.cli._context import Scene, Wish
+
+    run = session()
+    run.formats(*REPORTS)
+    asked = Wish(path=path, allow_env=allow_env, **wish)
+    scene = Scene(run, path, allow_env=allow_env)
+    began = scene.clock.monotonic()
+    made, document = planned(scene, asked, create=out is not None)
+    if out is not None:
+        from reconciler.cli._context import private
+
+        private(out, json.dump(document) + "\n")
+    show_plan(run, made, document, seconds=scene.clock.monotonic() - began)
+    if out is not None:
+        run.note(f"Next: reconciler apply {out}")
+    code = 2 if detailed_exitcode and any(one.changes for one in made.changes) else 0
+    run.report(made, document=document, exit_code=code)
+    return code
+
+
+def planned(scene: Scene, wish: Wish, *, create: bool) -> tuple[Plan, dict[str, Any]]:
+    """A plan and its signed document. `create` makes the ledger, whose key signs, if there is none."""
+    from reconciler.cli._context import selection
+    from reconciler.cli._saved import signed
+
+    engine = scene.engine(writes=False, create=create)
+    made = scene.plan(engine, wish)
+    return made, signed(json.plan(made, selection=selection(wish)), scene.ledger(create=create).key)
+
+
+def show_plan(run: Session, made: Plan, document: dict[str, Any], *, seconds: float | None = None) -> None:
+    """In the format that -o names."""
+    if run.json:
+        run.document(document)
+    elif run.given.output == "text":
+        run.out(text.plan(made, run.look(), seconds=seconds))
+    else:
+        from reconciler import __version__
+        from reconciler.render.reports import REPORTS as MADE
+        from reconciler.render.reports import Findings
+
+        found = Findings(made, document=document, workspace=made.workspace, version=__version__)
+        run.out(MADE[run.given.output](found, replace(run.look(), width=None, color=False)))
+
+
+@click.command(short_help="Print a saved plan.")
+@click.argument("saved", metavar="PLAN", type=click.Path(dir_okay=False, path_type=Path))
+def show(saved: Path) -> int:
+    """Print a saved plan in any format; no network, no project needed.
+
+    \b
+      reconciler show plan.json
+      reconciler show plan.json -o markdown > comment.md
+      reconciler show plan.json -v --tz Europe/London
+    """
+    from reconciler.cli import _saved
+
+    run = session()
+    run.formats(*REPORTS)
+    document = _saved.read(saved)
+    if document is None:
+        raise UsageError(f"{saved} is no saved plan", next_step="reconciler plan --out PLAN")
+    try:
+        made = json.read_plan(document)
+    except ValueError as wrong:
+        raise UsageError(f"{saved} cannot be read: {wrong}") from None
+    run.workspace = made.workspace
+    show_plan(run, made, document)
+    run.report(made, document=document)
+    return 0
+
+
+@click.command(short_help="Show what moved away outside of us.")
+@_flags.path
+@_flags.detailed
+def drift(path: str, detailed_exitcode: bool) -> int:
+    """Show only what somebody changed at the vendor since our last apply: changed, or gone.
+
+    Fields that no manifest declares are never drift, and neither is an object that ended by itself.
+
+    \b
+    Every morning, in CI:
+      reconciler drift --detailed-exitcode || echo "look at it"
+    """
+    from reconciler.cli._context import Scene, Wish
+
+    run = session()
+    run.formats(*REPORTS)
+    scene = Scene(run, path)
+    began = scene.clock.monotonic()
+    made, document = planned(scene, Wish(path=path), create=False)
+    code = 2 if detailed_exitcode and made.drift else 0
+    if run.given.output == "text":
+        run.out(text.drift(made, run.look(), seconds=scene.clock.monotonic() - began))
+    else:
+        only = replace(made, changes=(), conflicts=(), diagnostics=(), strangers=(), unchanged=len(made.changes) + made.unchanged)
+        show_plan(run, only, json.plan(only))
+    run.report(made, document=document, exit_code=code)
+    return code

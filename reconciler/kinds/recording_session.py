@@ -1,0 +1,849 @@
+"""RecordingSession: a cloud recording of an RTC room (Volcengine RTC StartRecord, UpdateRecord, StopRecord, GetRecordTask).
+
+GetRecordTask tells whether it runs and nothing of how it was configured, so every comparison rests on the ledger.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from reconciler import wire
+from reconciler.fields import REPLACE, UNREADABLE, Doc, Seconds, SecretRef, Spec, UrlField, Wire, fault, faults
+from reconciler.kinds._calls import Operation
+from reconciler.kinds._rtc import (
+    ID_DOC,
+    ID_SCHEMA,
+    VENDOR,
+    Between,
+    CustomStorage,
+    Identity,
+    Session,
+    Stream,
+    TosStorage,
+    exactly_one,
+    filled_text,
+    identifier,
+    name_region,
+    plain_stream,
+    repeated,
+    stream_faults,
+    stream_set,
+    warning,
+)
+from reconciler.model import EVERYTHING, Desired, Diagnostic, Lookup, Observed, Steps, Url, Values
+from reconciler.scalars import duration_text
+
+RULES: dict[str, tuple[str, str]] = {
+    "RC201": ("id with other characters", "appId, roomId, taskId, businessId and user take 1 to 128 of A-Z a-z 0-9 _ @ - . only."),
+    "RC202": (
+        "more than 17 streams",
+        "The vendor records at most 17 streams in one task, and excludes at most 17. Split the session in two.",
+    ),
+    "RC203": (
+        "stream index not unique",
+        "Regions find their stream by its index, so no two streams of a list may have the same. Number them from 0.",
+    ),
+    "RC204": ("stream listed twice", "Outside a custom layout a stream is recorded once. Remove the second mention."),
+    "RC205": ("not exactly one store", "Write exactly one of storage.tos, storage.vod and storage.custom."),
+    "RC206": (
+        "unknown region of a store",
+        "amazonS3 and aliyunOss take the region's name, the other third-party stores the vendor's integer. The vendor does not support "
+        "eu-central-1, ap-southeast-2, us-gov-east-1 and us-gov-west-1 of amazonS3.",
+    ),
+    "RC207": ("empty name in storage", "The account id, the bucket and the space must be written out."),
+    "RC208": ("securityToken with Kodo", "Qiniu Kodo takes no security token. Remove it, or use a lasting key."),
+    "RC210": (
+        "picture size out of range",
+        "Width and height are even numbers of pixels from 2 to 1920. The vendor announces 4K without a limit, so up to 4096 is a warning.",
+    ),
+    "RC211": ("video encoding out of range", "fps is 1 to 60, bitrate 0 to 10000 kbps (0 adapts), gop 1 to 5 seconds."),
+    "RC212": (
+        "audio encoding out of range",
+        "The audio bitrate is 32 to 192 kbps, the sample rate 32000, 44100 or 48000 Hz, channels 1 or 2.",
+    ),
+    "RC213": ("HE-AAC v2 needs stereo", "The profile heAacV2 works with channels: 2 only."),
+    "RC214": (
+        "region outside its canvas",
+        "A region begins inside the canvas and is not larger than it: x is 0 to the canvas's width - 1, width is 1 to the canvas's width; "
+        "y and height follow the canvas's height.",
+    ),
+    "RC215": ("region value out of range", "zOrder is 0 to 100, alpha more than 0 and at most 1, cornerRadius 0 to 1."),
+    "RC216": (
+        "source crop out of range",
+        "x and y are shares of the source from 0 to less than 1, width and height more than 0 and at most 1.",
+    ),
+    "RC217": ("not a colour", 'Write a colour as "#RRGGBB" in quotes, like "#1a2b3c".'),
+    "RC218": (
+        "not the URL of a picture",
+        "A picture is an http or https URL of at most 1024 characters; the vendor reads JPG, JPEG and PNG.",
+    ),
+    "RC220": (
+        "excluded screen stream",
+        "Only ordinary streams can be excluded. Remove the entry, or list the wanted streams in streams instead.",
+    ),
+    "RC221": ("stream both wanted and excluded", "A stream stands in streams or in excludeStreams, not in both."),
+    "RC222": ("layout without mixing", "Only mode: mixed has a picture to lay out. Remove the layout, or mix."),
+    "RC223": ("vertical layout without a main stream", "layout.mode: vertical needs layout.mainStream."),
+    "RC224": (
+        "layout block that its mode does not use",
+        "mainStream belongs to mode: vertical; canvas and regions belong to mode: custom.",
+    ),
+    "RC225": (
+        "streams and regions do not correspond",
+        "A custom layout needs a list of streams and exactly one region for each: a region's streamIndex is the stream's index.",
+    ),
+    "RC226": (
+        "stream without an index",
+        "With a custom layout and several streams each needs its own index; without one all of them would be number 0.",
+    ),
+    "RC230": (
+        "idle or silence time out of range",
+        "maxIdle is 10s to 24h, maxSilence 1m to 1h; maxDuration is any length, 0 for no limit.",
+    ),
+    "RC231": ("maxSilence with mixing", "The vendor heeds maxSilence in single mode only. Remove it, or write mode: single."),
+    "RC232": ("upload while recording without HLS", "Only HLS files are uploaded while recording. Add hls to files.formats."),
+    "RC233": (
+        "audio format for a video recording",
+        "mp3, aac and m4a hold sound only. Write control.media: audio, or choose mp4, hls or flv.",
+    ),
+    "RC234": ("file name prefix", "A prefix is a list of letters and digits; joined with / it has at most 128 characters."),
+    "RC235": ("file format listed twice", "Each format gives one file. Remove the second mention."),
+    "RC250": (
+        "picture larger than 1920",
+        "The parameter tables end at 1920 pixels; only the change log speaks of 4K. Test it before it matters.",
+    ),
+    "RC251": ("region reaches over the canvas", "What lies beyond the canvas is not seen. Make the region smaller, or move it."),
+    "RC252": (
+        "encoding that this mode may not heed",
+        "By the vendor's notes mixed mode takes size, fps, bitrate and audio, single mode fps, bitrate and audio: codec and gop may be "
+        "ignored, and so may the size where the mode or layout sets it.",
+    ),
+    "RC253": ("maxSilence not below maxIdle", "The task ends by itself after maxIdle, so a longer maxSilence never takes effect."),
+    "RC254": (
+        "session becomes unobservable",
+        "The vendor tells the state of a task for 72 hours after its start; a longer one can no longer be verified. "
+        "Write maxDuration: 72h or less.",
+    ),
+    "RC255": ("misspelled variable in a file name", "Unknown variables stay in the name as they are."),
+    "RC256": ("picture of another format", "The vendor reads JPG, JPEG and PNG."),
+    "RC257": ("prefix without effect", "Video on demand ignores files.prefix; TOS and third-party stores heed it."),
+    "RC258": ("audio bitrate above its profile", "heAac is capped at 128 kbps and heAacV2 at 64 kbps."),
+    "RC259": ("main stream is a screen", "The vertical layout may not support a screen as its main stream."),
+    "RC260": ("session ends before its window", "After maxDuration the vendor ends the recording, whatever the schedule says."),
+    "RC261": ("duration variable in HLS names", "With uploadWhileRecording the Duration in the name of an HLS file is always 0."),
+}
+
+START = Operation(VENDOR, "StartRecord", pace=60)
+UPDATE = Operation(VENDOR, "UpdateRecord", pace=60, repeatable=True)
+STOP = Operation(VENDOR, "StopRecord", pace=60, repeatable=True)
+GET = Operation(VENDOR, "GetRecordTask", method="GET", pace=60, safe=True)
+
+OBSERVABLE = timedelta(hours=72)
+
+PictureUrl = Annotated[Url, UrlField(schemes=("http", "https"), limit=1024, rule="RC218", what="a picture")]
+
+
+def _size(what: str) -> Between:
+    return Between("RC210", what, 2, 4096, "pixels", even=True)
+
+
+# --- spec -------------------------------------------------------------------------------------------------------------
+
+
+class VideoEncode(Spec):
+    width: Annotated[
+        int | None,
+        _size("the video's width"),
+        Wire("VideoWidth"),
+        Doc("width of the picture; a custom layout takes its canvas instead", unit="pixels", limit="2 to 1920, even", default="640"),
+        REPLACE,
+    ] = None
+    height: Annotated[
+        int | None,
+        _size("the video's height"),
+        Wire("VideoHeight"),
+        Doc("height of the picture; a custom layout takes its canvas instead", unit="pixels", limit="2 to 1920, even", default="480"),
+        REPLACE,
+    ] = None
+    fps: Annotated[
+        int, Between("RC211", "fps", 1, 60), Wire("VideoFps"), Doc("frames a second", limit="1 to 60", default="15"), REPLACE
+    ] = 15
+    bitrate: Annotated[
+        int,
+        Between("RC211", "the video's bitrate", 0, 10000, "kbps"),
+        Wire("VideoBitrate"),
+        Doc("0 adapts to size and fps", unit="kbps", limit="0 to 10000", default="0"),
+        REPLACE,
+    ] = 0
+    codec: Annotated[
+        Literal["h264", "bytevc1"], Wire("VideoCodec", words={"h264": 0, "bytevc1": 1}), Doc("video codec", default="h264"), REPLACE
+    ] = "h264"
+    gop: Annotated[
+        Seconds,
+        Between("RC211", "gop", 1, 5, "seconds"),
+        Wire("VideoGop"),
+        Doc("distance of key frames", unit="s", limit="1 to 5", default="4"),
+        REPLACE,
+    ] = 4
+
+
+class AudioEncode(Spec):
+    codec: Annotated[Literal["aac"], Wire("AudioCodec", words={"aac": 0}), Doc("audio codec", default="aac"), REPLACE] = "aac"
+    profile: Annotated[
+        Literal["lc", "heAac", "heAacV2"],
+        Wire("AudioProfile", words={"lc": 0, "heAac": 1, "heAacV2": 2}),
+        Doc("AAC profile; heAacV2 is stereo only", default="lc"),
+        REPLACE,
+    ] = "lc"
+    bitrate: Annotated[
+        int,
+        Between("RC212", "the audio bitrate", 32, 192, "kbps"),
+        Wire("AudioBitrate"),
+        Doc("heAac is capped at 128, heAacV2 at 64", unit="kbps", limit="32 to 192", default="64"),
+        REPLACE,
+    ] = 64
+    sample_rate: Annotated[
+        int, Wire("AudioSampleRate"), Doc("sample rate", unit="Hz", limit="32000, 44100 or 48000", default="48000"), REPLACE
+    ] = 48000
+    channels: Annotated[int, Wire("AudioChannels"), Doc("1 mono, 2 stereo", limit="1 or 2", default="2"), REPLACE] = 2
+
+    @field_validator("sample_rate")
+    @classmethod
+    def _sample_rate(cls, value: int) -> int:
+        if value not in (32000, 44100, 48000):
+            raise fault("RC212", f"the sample rate is {value} Hz, the vendor accepts 32000, 44100 and 48000")
+        return value
+
+    @field_validator("channels")
+    @classmethod
+    def _channels(cls, value: int) -> int:
+        if value not in (1, 2):
+            raise fault("RC212", f"{value} channels are asked for, the vendor accepts 1 and 2")
+        return value
+
+    @model_validator(mode="after")
+    def _stereo(self) -> Self:
+        if self.profile == "heAacV2" and self.channels != 2:
+            faults([fault("RC213", "the profile heAacV2 needs channels: 2", at="channels")])
+        return self
+
+
+class Encode(Spec):
+    video: Annotated[VideoEncode, Doc("the picture's encoding"), REPLACE] = VideoEncode.model_construct()
+    audio: Annotated[AudioEncode, Doc("the sound's encoding"), REPLACE] = AudioEncode.model_construct()
+
+
+class Canvas(Spec):
+    width: Annotated[
+        int,
+        _size("the canvas's width"),
+        Wire("Width"),
+        Doc("width of the picture", unit="pixels", limit="2 to 1920, even", default="640"),
+        REPLACE,
+    ] = 640
+    height: Annotated[
+        int,
+        _size("the canvas's height"),
+        Wire("Height"),
+        Doc("height of the picture", unit="pixels", limit="2 to 1920, even", default="480"),
+        REPLACE,
+    ] = 480
+    background: Annotated[str, Wire("Background"), Doc("colour behind the regions", limit="#000000 to #ffffff", default="#000000")] = (
+        "#000000"
+    )
+    background_image: Annotated[
+        PictureUrl | None, Wire("BackgroundImage"), Doc("picture that hides the background colour; JPG, JPEG or PNG", limit="1024 bytes")
+    ] = None
+
+    @field_validator("background")
+    @classmethod
+    def _colour(cls, value: str) -> str:
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+            raise fault("RC217", "{value} is not a colour", value=repr(value), help='write it like "#1a2b3c"')
+        return value.lower()
+
+
+class SourceCrop(Spec):
+    x: Annotated[
+        float,
+        Between("RC216", "the crop's x", 0, 1, below=True),
+        Wire("LocationX"),
+        Doc("left edge, as a share of the source's width", limit="0 to less than 1", default="0"),
+    ] = 0.0
+    y: Annotated[
+        float,
+        Between("RC216", "the crop's y", 0, 1, below=True),
+        Wire("LocationY"),
+        Doc("upper edge, as a share of the source's height", limit="0 to less than 1", default="0"),
+    ] = 0.0
+    width: Annotated[
+        float,
+        Between("RC216", "the crop's width", 0, 1, above=True),
+        Wire("WidthProportion"),
+        Doc("share of the source's width", limit="more than 0, at most 1", default="1"),
+    ] = 1.0
+    height: Annotated[
+        float,
+        Between("RC216", "the crop's height", 0, 1, above=True),
+        Wire("HeightProportion"),
+        Doc("share of the source's height", limit="more than 0, at most 1", default="1"),
+    ] = 1.0
+
+
+class Region(Spec):
+    stream_index: Annotated[int, Wire("StreamIndex"), Doc("the index of the stream shown here")]
+    x: Annotated[
+        int, Wire("LocationX"), Doc("left edge on the canvas", unit="pixels", limit="0 to less than the canvas's width", default="0")
+    ] = 0
+    y: Annotated[
+        int, Wire("LocationY"), Doc("upper edge on the canvas", unit="pixels", limit="0 to less than the canvas's height", default="0")
+    ] = 0
+    width: Annotated[int, Wire("Width"), Doc("width on the canvas", unit="pixels", limit="1 to the canvas's width")]
+    height: Annotated[int, Wire("Height"), Doc("height on the canvas", unit="pixels", limit="1 to the canvas's height")]
+    z_order: Annotated[int, Between("RC215", "zOrder", 0, 100), Wire("ZOrder"), Doc("layer, 0 lowest", limit="0 to 100", default="0")] = 0
+    alpha: Annotated[
+        float,
+        Between("RC215", "alpha", 0, 1, above=True),
+        Wire("Alpha"),
+        Doc("opacity", limit="more than 0, at most 1", default="1"),
+    ] = 1.0
+    render_mode: Annotated[
+        Literal["stretch", "fill", "fit"],
+        Wire("RenderMode", words={"stretch": 3, "fill": 1, "fit": 2}),
+        Doc("stretch to the region, crop to fill it, or fit inside it; the vendor's 0 is stretch too", default="stretch"),
+    ] = "stretch"
+    source_crop: Annotated[SourceCrop, Wire("SourceCrop"), Doc("the part of the source that is shown")] = SourceCrop.model_construct()
+    alternate_image: Annotated[
+        PictureUrl | None,
+        Wire("AlternateImage"),
+        Doc("picture shown while the stream is not published or its capture is paused; JPG, JPEG or PNG", limit="1024 characters"),
+    ] = None
+    alternate_image_fill: Annotated[
+        Literal["videoRatio", "ownRatio"],
+        Wire("AlternateImageFillMode", words={"videoRatio": 0, "ownRatio": 1}),
+        Doc("whether that picture is scaled to the video's ratio or keeps its own", default="videoRatio"),
+    ] = "videoRatio"
+    corner_radius: Annotated[
+        float,
+        Between("RC215", "cornerRadius", 0, 1),
+        Wire("CornerRadius"),
+        Doc("radius of the corners, as a share of the canvas's width", limit="0 to 1", default="0"),
+    ] = 0.0
+    media: Annotated[
+        Literal["audioVideo", "audio", "video"],
+        Wire("MediaType", words={"audioVideo": 0, "audio": 1, "video": 2}),
+        Doc("what of the stream enters the mix", default="audioVideo"),
+    ] = "audioVideo"
+
+
+class Layout(Spec):
+    mode: Annotated[
+        Literal["adaptive", "vertical", "custom", "sideBySide"],
+        Wire("LayoutMode", words={"adaptive": 0, "vertical": 1, "custom": 2, "sideBySide": 3}),
+        Doc("how the streams share the picture; only a custom layout can be changed while it is recorded", default="adaptive"),
+        REPLACE,
+    ] = "adaptive"
+    main_stream: Annotated[Stream | None, Wire("MainVideoStream"), Doc("the large picture of a vertical layout"), REPLACE] = None
+    canvas: Annotated[Canvas | None, Wire("CustomLayout.Canvas"), Doc("the whole picture of a custom layout")] = None
+    regions: Annotated[
+        list[Region] | None, Wire("CustomLayout.Regions"), Doc("where each stream stands in a custom layout, one for every stream")
+    ] = None
+
+
+class Control(Spec):
+    media: Annotated[
+        Literal["audioVideo", "audio"],
+        Wire("MediaType", words={"audioVideo": 0, "audio": 1}),
+        Doc("what is recorded", default="audioVideo"),
+        REPLACE,
+    ] = "audioVideo"
+    frame_interpolation: Annotated[
+        Literal["repeat", "black"],
+        Wire("FrameInterpolationMode", words={"repeat": 0, "black": 1}),
+        Doc("what fills missing frames: the last one, or black; no effect in an adaptive layout", default="repeat"),
+        REPLACE,
+    ] = "repeat"
+    max_silence: Annotated[
+        Seconds | None,
+        Between("RC230", "maxSilence", 60, 3600, "seconds"),
+        Wire("MaxSilenceSeconds"),
+        Doc(
+            "single mode: the longest interruption that is filled; a longer one opens a new file",
+            unit="s",
+            limit="60 to 3600",
+            default="3600",
+        ),
+        REPLACE,
+    ] = None
+    max_idle: Annotated[
+        Seconds,
+        Between("RC230", "maxIdle", 10, 86400, "seconds"),
+        Wire("MaxIdleTime"),
+        Doc("the task ends by itself when nothing was published for so long", unit="s", limit="10 to 86400", default="180"),
+        REPLACE,
+    ] = 180
+    max_duration: Annotated[
+        Seconds,
+        Between("RC230", "maxDuration", 0, 2**31 - 1, "seconds"),
+        Wire("MaxRecordTime"),
+        Doc("the task ends by itself after so long; 0 is no limit", unit="s", limit="72h or less stays observable", default="0"),
+        REPLACE,
+    ] = 0
+    upload_while_recording: Annotated[
+        bool, Wire("EnableSyncUpload"), Doc("upload HLS files while recording; files.formats must hold hls", default="false"), REPLACE
+    ] = False
+
+
+def _upper(formats: Sequence[str]) -> list[str]:
+    return [one.upper() for one in formats]
+
+
+class Files(Spec):
+    formats: Annotated[
+        list[Literal["mp4", "hls", "flv", "mp3", "aac", "m4a"]] | None,
+        Wire("FileFormatConfig.FileFormat", dump=_upper),
+        Doc("one file is made in each; mp3, aac and m4a for pure audio only", default="the vendor's choice"),
+        REPLACE,
+    ] = None
+    prefix: Annotated[
+        list[str] | None,
+        Wire("FileNameConfig.Prefix"),
+        Doc("folders before the file's name; ignored by video on demand", limit="letters and digits, 128 characters joined with /"),
+        REPLACE,
+    ] = None
+    pattern: Annotated[
+        str | None,
+        Wire("FileNameConfig.Pattern"),
+        Doc(
+            "the file's name, of {TaskId} {RoomId} {UserId} {Type} {StartTime} {Duration} {Random}; you see to it that it is unique",
+            limit="names above 128 characters are cut",
+            default="{TaskId}_{RoomId}_{UserId}_{Type}_{StartTime}_{Duration}_{Random}",
+        ),
+        REPLACE,
+    ] = None
+
+    @field_validator("formats")
+    @classmethod
+    def _once(cls, value: list[str] | None) -> list[str] | None:
+        if value and len(set(value)) < len(value):
+            raise fault("RC235", "a file format is listed twice", help="remove one")
+        return value
+
+    @field_validator("prefix")
+    @classmethod
+    def _letters(cls, value: list[str] | None) -> list[str] | None:
+        found = [
+            fault(
+                "RC234",
+                "{part} in the prefix is not made of letters and digits",
+                part=repr(part),
+                at=str(place),
+                help="write one list entry a folder",
+            )
+            for place, part in enumerate(value or ())
+            if not re.fullmatch(r"[A-Za-z0-9]+", part)
+        ]
+        joined = sum(len(part) + 1 for part in value or ())
+        if joined > 128:
+            found.append(fault("RC234", f"the prefix has {joined} characters with its slashes, the vendor accepts at most 128"))
+        faults(found)
+        return value
+
+
+class VodStorage(Spec):
+    account_id: Annotated[str, Wire("AccountId"), Doc("the main Volcengine account, never a sub-user's"), REPLACE]
+    region: Annotated[
+        Literal["cn-north-1", "ap-southeast-1"],
+        Wire("Region", words={"cn-north-1": 0, "ap-southeast-1": 1}),
+        Doc("where the space is", default="cn-north-1"),
+        REPLACE,
+    ] = "cn-north-1"
+    space: Annotated[str, Wire("Space"), Doc("the space's name"), REPLACE]
+    storage_class: Annotated[
+        Literal["standard", "archive", "infrequentAccess"],
+        Wire("StorageClass", words={"standard": 1, "archive": 2, "infrequentAccess": 3}),
+        Doc("how the files are kept", default="standard"),
+        REPLACE,
+    ] = "standard"
+    auto_set_file_extension: Annotated[
+        bool, Wire("AutoSetFileExtension"), Doc("set FileExtension from the file's suffix", default="false"), REPLACE
+    ] = False
+
+    @field_validator("account_id", "space")
+    @classmethod
+    def _filled(cls, value: str) -> str:
+        return filled_text(value, "RC2", "an account id or space")
+
+
+class RecordingCustomStorage(CustomStorage):
+    security_token: Annotated[
+        SecretRef | None,
+        Wire("SecurityToken"),
+        Doc("session token of temporary keys; must outlive the recording by an hour; not for qiniuKodo"),
+        REPLACE,
+        UNREADABLE,
+    ] = None
+
+    @model_validator(mode="after")
+    def _no_token_for_kodo(self) -> Self:
+        if self.security_token and self.vendor == "qiniuKodo":
+            faults([fault("RC208", "qiniuKodo takes no securityToken", at="securityToken", help="remove it")])
+        return self
+
+
+class Storage(Spec):
+    tos: Annotated[TosStorage | None, Wire("TosConfig", also={"Type": 0}), Doc("Volcengine object storage"), REPLACE] = None
+    vod: Annotated[VodStorage | None, Wire("VodConfig", also={"Type": 1}), Doc("Volcengine video on demand"), REPLACE] = None
+    custom: Annotated[RecordingCustomStorage | None, Wire("CustomConfig", also={"Type": 2}), Doc("a store of somebody else's"), REPLACE] = (
+        None
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        faults(exactly_one(self, "RC2"))
+        return self
+
+
+class RecordingSpec(Spec):
+    app_id: Annotated[str, ID_SCHEMA, Wire("AppId"), Doc("the RTC application", limit=ID_DOC), REPLACE]
+    room_id: Annotated[str, ID_SCHEMA, Wire("RoomId"), Doc("the room that is recorded", limit=ID_DOC), REPLACE]
+    task_id: Annotated[
+        str | None,
+        ID_SCHEMA,
+        Wire("TaskId"),
+        Doc("what the task is known by in its room; a series adds the occurrence, a restart .2", limit=ID_DOC, default="metadata.name"),
+        REPLACE,
+    ] = None
+    business_id: Annotated[
+        str | None, ID_SCHEMA, Wire("BusinessId"), Doc("label for the vendor's quality and usage figures", limit=ID_DOC), REPLACE
+    ] = None
+    mode: Annotated[
+        Literal["mixed", "single"],
+        Wire("RecordMode", words={"mixed": 0, "single": 1}),
+        Doc("mixed: all streams in one file; single: one file a stream", default="mixed"),
+        REPLACE,
+    ] = "mixed"
+    streams: Annotated[
+        list[Stream] | None,
+        Wire("TargetStreams.StreamList"),
+        Doc("what is recorded; can be changed while recording in a custom layout only", limit="17", default="every published stream"),
+    ] = None
+    exclude_streams: Annotated[
+        list[Stream] | None, Wire("ExcludeStreams.StreamList"), Doc("what is not recorded; ordinary streams only", limit="17"), REPLACE
+    ] = None
+    encode: Annotated[Encode, Wire("Encode"), Doc("how it is encoded"), REPLACE] = Encode.model_construct()
+    layout: Annotated[Layout | None, Wire("Layout"), Doc("how mixed streams share the picture")] = None
+    control: Annotated[Control, Wire("Control"), Doc("what is subscribed to, and when it ends by itself"), REPLACE] = (
+        Control.model_construct()
+    )
+    files: Annotated[Files | None, Doc("format and name of the files"), REPLACE] = None
+    storage: Annotated[Storage, Wire("StorageConfig"), Doc("where the files go: exactly one of tos, vod, custom"), REPLACE]
+
+    @field_validator("app_id", "room_id", "task_id", "business_id")
+    @classmethod
+    def _id(cls, value: str | None) -> str | None:
+        return identifier(value, "RC201", "an id") if value is not None else None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        faults([*self._stream_faults(), *self._layout_faults(), *self._control_faults()])
+        return self
+
+    @property
+    def _layout_mode(self) -> str:
+        return self.layout.mode if self.layout else "adaptive"
+
+    def _stream_faults(self) -> Iterator[PydanticCustomError]:
+        streams, excluded = self.streams or [], self.exclude_streams or []
+        yield from stream_faults(streams, "RC2", "streams")
+        yield from stream_faults(excluded, "RC2", "excludeStreams")
+        yield from repeated(excluded, "RC2", "excludeStreams")
+        if self._layout_mode != "custom":
+            yield from repeated(streams, "RC2", "streams")
+        wanted = {stream.key for stream in streams}
+        for place, stream in enumerate(excluded):
+            if stream.type == "screen":
+                yield fault(
+                    "RC220", f"the screen of {stream.user} cannot be excluded", at=f"excludeStreams.{place}.type", help="remove the entry"
+                )
+            if stream.key in wanted:
+                yield fault(
+                    "RC221", f"the {stream.type} stream of {stream.user} is both recorded and excluded", at=f"excludeStreams.{place}"
+                )
+
+    def _layout_faults(self) -> Iterator[PydanticCustomError]:
+        layout = self.layout
+        if layout is None:
+            return
+        if self.mode == "single":
+            yield fault("RC222", "a layout needs mode: mixed", at="layout", help="remove the layout")
+            return
+        if layout.mode == "vertical" and layout.main_stream is None:
+            yield fault("RC223", "a vertical layout needs its mainStream", at="layout", help="add mainStream: {user: NAME}")
+        if layout.mode != "vertical" and layout.main_stream is not None:
+            yield fault("RC224", f"mainStream has no meaning in layout.mode: {layout.mode}", at="layout.mainStream")
+        if layout.mode == "custom":
+            yield from self._custom_faults(layout)
+            return
+        for name, block in (("canvas", layout.canvas), ("regions", layout.regions)):
+            if block is not None:
+                yield fault(
+                    "RC224", f"{name} has no meaning in layout.mode: {layout.mode}", at=f"layout.{name}", help="write layout.mode: custom"
+                )
+
+    def _custom_faults(self, layout: Layout) -> Iterator[PydanticCustomError]:
+        streams, regions = self.streams or [], layout.regions or []
+        if not streams:
+            yield fault("RC225", "a custom layout needs a list of streams", at="layout", help="add streams, one for every region")
+        if not regions:
+            yield fault("RC225", "a custom layout needs regions", at="layout", help="add regions, one for every stream")
+        if len(streams) > 1:
+            for place, stream in enumerate(streams):
+                if stream.index is None:
+                    yield fault(
+                        "RC226", f"stream {place + 1} has no index", at=f"streams.{place}", help="add index: and refer to it in a region"
+                    )
+        indices = {stream.index or 0 for stream in streams}
+        shown: set[int] = set()
+        for place, region in enumerate(regions):
+            at = f"layout.regions.{place}"
+            if streams and region.stream_index not in indices:
+                yield fault("RC225", f"no stream has the index {region.stream_index}", at=f"{at}.streamIndex")
+            if region.stream_index in shown:
+                yield fault("RC225", f"stream {region.stream_index} has two regions", at=f"{at}.streamIndex")
+            shown.add(region.stream_index)
+            yield from _region_faults(region, layout.canvas or Canvas.model_construct(), at)
+        for place, stream in enumerate(streams):
+            if regions and (stream.index or 0) not in shown and (stream.index is not None or len(streams) == 1):
+                yield fault("RC225", f"stream {stream.index or 0} has no region", at=f"streams.{place}", help="add a region with its index")
+
+    def _control_faults(self) -> Iterator[PydanticCustomError]:
+        formats = self.files.formats or [] if self.files else []
+        if self.control.max_silence is not None and self.mode != "single":
+            yield fault("RC231", "maxSilence has no meaning in mode: mixed", at="control.maxSilence", help="remove it")
+        if self.control.upload_while_recording and "hls" not in formats:
+            yield fault(
+                "RC232", "uploadWhileRecording needs the format hls", at="control.uploadWhileRecording", help="add hls to files.formats"
+            )
+        if self.control.media != "audio":
+            for place, name in enumerate(formats):
+                if name in ("mp3", "aac", "m4a"):
+                    yield fault(
+                        "RC233",
+                        f"{name} is for pure audio",
+                        at=f"files.formats.{place}",
+                        help="write control.media: audio, or another format",
+                    )
+
+
+def _region_faults(region: Region, canvas: Canvas, at: str) -> Iterator[PydanticCustomError]:
+    for name, value, side, whole in (
+        ("x", region.x, "width", canvas.width),
+        ("y", region.y, "height", canvas.height),
+    ):
+        if not 0 <= value < whole:
+            yield fault("RC214", f"{name} is {value}, the canvas's {side} allows 0 to {whole - 1}", at=f"{at}.{name}")
+    for name, value, whole in (("width", region.width, canvas.width), ("height", region.height, canvas.height)):
+        if not 0 < value <= whole:
+            yield fault("RC214", f"{name} is {value}, the canvas allows 1 to {whole}", at=f"{at}.{name}")
+
+
+# --- doubts -----------------------------------------------------------------------------------------------------------
+
+_VARIABLES = ("TaskId", "RoomId", "UserId", "Type", "StartTime", "Duration", "Random")
+_PICTURES = (".jpg", ".jpeg", ".png")
+_CAPS = {"heAac": 128, "heAacV2": 64}
+
+
+def _doubts(want: Desired) -> Iterator[Diagnostic]:
+    values = want.values
+    yield from _size_doubts(want, values)
+    yield from _encode_doubts(want, values)
+    yield from _layout_doubts(want, values.get("layout", {}))
+    yield from _length_doubts(want, values["control"])
+    yield from _file_doubts(want, values)
+
+
+def _size_doubts(want: Desired, values: Values) -> Iterator[Diagnostic]:
+    for path, block in (
+        ("spec.encode.video", values["encode"]["video"]),
+        ("spec.layout.canvas", values.get("layout", {}).get("canvas", {})),
+    ):
+        for side in ("width", "height"):
+            if block.get(side, 0) > 1920:
+                yield warning(want, "RC250", f"{path}.{side}", f"a {side} of {block[side]} is above the documented limit of 1920 pixels")
+
+
+def _encode_doubts(want: Desired, values: Values) -> Iterator[Diagnostic]:
+    video, audio = values["encode"]["video"], values["encode"]["audio"]
+    for name, default in (("codec", "h264"), ("gop", 4)):
+        if video[name] != default:
+            yield warning(want, "RC252", f"spec.encode.video.{name}", f"{name} may not be settable in {values['mode']} mode")
+    canvas = values.get("layout", {}).get("canvas")
+    for side in ("width", "height"):
+        path = f"spec.encode.video.{side}"
+        if side in video and values["mode"] == "single":
+            yield warning(want, "RC252", path, f"{side} is ignored in single mode: the resolution follows the source", help="remove it")
+        elif side in video and canvas and video[side] != canvas[side]:
+            yield warning(
+                want,
+                "RC252",
+                path,
+                f"{side} is ignored in a custom layout: the canvas's {canvas[side]} counts",
+                help="set layout.canvas instead",
+            )
+    cap = _CAPS.get(audio["profile"])
+    if cap and audio["bitrate"] > cap:
+        yield warning(want, "RC258", "spec.encode.audio.bitrate", f"{audio['profile']} is capped at {cap} kbps")
+
+
+def _layout_doubts(want: Desired, layout: Values) -> Iterator[Diagnostic]:
+    canvas = layout.get("canvas", {})
+    yield from _picture_doubts(want, "spec.layout.canvas.backgroundImage", canvas.get("backgroundImage"))
+    for place, region in enumerate(layout.get("regions", [])):
+        path = f"spec.layout.regions.{place}"
+        for start, side in (("x", "width"), ("y", "height")):
+            if region[start] + region[side] > canvas[side]:
+                yield warning(
+                    want,
+                    "RC251",
+                    f"{path}.{side}",
+                    f"the region reaches {region[start] + region[side] - canvas[side]} pixels over the canvas's {side}",
+                    help=f"{start} + {side} should be at most {canvas[side]}",
+                )
+        yield from _picture_doubts(want, f"{path}.alternateImage", region.get("alternateImage"))
+    if layout.get("mainStream", {}).get("type") == "screen":
+        yield warning(want, "RC259", "spec.layout.mainStream.type", "a vertical layout may not take a screen as its main stream")
+
+
+def _picture_doubts(want: Desired, path: str, url: Url | None) -> Iterator[Diagnostic]:
+    file = url.shown.split("?", 1)[0].rpartition("/")[2] if url else ""
+    suffix = re.search(r"\.[A-Za-z0-9]{2,5}$", file)
+    if suffix and suffix[0].lower() not in _PICTURES:
+        yield warning(want, "RC256", path, f"the vendor may not read a {suffix[0]} picture", help="use JPG or PNG")
+
+
+def _length_doubts(want: Desired, control: Values) -> Iterator[Diagnostic]:
+    silence, idle, longest = control.get("maxSilence"), control["maxIdle"], control["maxDuration"]
+    if silence is not None and silence >= idle:
+        yield warning(
+            want,
+            "RC253",
+            "spec.control.maxSilence",
+            f"maxSilence {duration_text(silence)} is not below maxIdle {duration_text(idle)}, so it never takes effect",
+        )
+    if not 0 < longest <= OBSERVABLE.total_seconds():
+        length = f"may last {duration_text(longest)}" if longest else "has no maxDuration"
+        yield warning(
+            want,
+            "RC254",
+            "spec.control.maxDuration",
+            f"the session {length} and becomes unobservable 72 hours after its start",
+            help="write maxDuration: 72h or less",
+        )
+    window = want.window
+    if longest and window and window.end and window.end - window.start > timedelta(seconds=longest):
+        yield warning(
+            want,
+            "RC260",
+            "spec.control.maxDuration",
+            f"the vendor ends the session after {duration_text(longest)}, its window lasts {duration_text(window.end - window.start)}",
+        )
+
+
+def _file_doubts(want: Desired, values: Values) -> Iterator[Diagnostic]:
+    files = values.get("files", {})
+    known = {name.lower(): name for name in _VARIABLES}
+    used = re.findall(r"\{([^{}]*)\}", files.get("pattern", ""))
+    for name in used:
+        if name.lower() not in known:
+            near = difflib.get_close_matches(name.lower(), known, 1)
+            hint = f"did you mean {{{known[near[0]]}}}?" if near else "the variables are " + " ".join(f"{{{one}}}" for one in _VARIABLES)
+            yield warning(want, "RC255", "spec.files.pattern", f"{{{name}}} is no variable and stays in the name as it is", help=hint)
+    if values["control"]["uploadWhileRecording"] and "duration" in map(str.lower, used):
+        yield warning(want, "RC261", "spec.files.pattern", "the Duration in the name of an HLS file is always 0 with uploadWhileRecording")
+    if "prefix" in files and "vod" in values["storage"]:
+        yield warning(want, "RC257", "spec.files.prefix", "video on demand ignores the prefix", help="remove it")
+
+
+# --- the kind ---------------------------------------------------------------------------------------------------------
+
+_ADJUSTABLE = ("streams", "layout.canvas.background", "layout.canvas.backgroundImage", "layout.regions")
+
+
+class RecordingSession(Session):
+    name = "RecordingSession"
+    spec: ClassVar[type[RecordingSpec]] = RecordingSpec
+    summary = "a cloud recording of an RTC room"
+
+    begin, change, end, look = START, UPDATE, STOP, GET
+    task_key = "RecordTask"
+
+    def canonical(self, spec: RecordingSpec, *, name: str) -> Values:
+        values = wire.canonical(spec)
+        values.setdefault("taskId", name)
+        if values["mode"] == "mixed":
+            values["layout"] = _canonical_layout(values.get("layout", {"mode": "adaptive"}))
+        custom = values.get("layout", {}).get("mode") == "custom"
+        if values["mode"] == "mixed" and not custom:
+            values["encode"]["video"] = {"width": 640, "height": 480} | values["encode"]["video"]
+        if "streams" in values:
+            by_index = sorted(({"index": 0} | stream for stream in values["streams"]), key=lambda stream: int(stream["index"]))
+            values["streams"] = by_index if custom else stream_set(values["streams"])
+        if "excludeStreams" in values:
+            values["excludeStreams"] = stream_set(values["excludeStreams"])
+        if "files" in values:
+            values["files"] = {key: value for key, value in values["files"].items() if value}
+            if "formats" in values["files"]:
+                values["files"]["formats"] = sorted(values["files"]["formats"])
+        for key in ("streams", "excludeStreams", "files"):
+            if not values.get(key, True):
+                del values[key]  # an empty list says what none says
+        name_region(values)
+        return values
+
+    def vet(self, want: Desired) -> Iterator[Diagnostic]:
+        return _doubts(want)
+
+    def replaces(self, path: str, want: Desired, live: Observed) -> bool:
+        """UpdateRecord takes streams, backgrounds and regions, and only of a mixed recording in a custom layout, before and after."""
+        if path.startswith("schedule."):
+            return False
+        adjustable = any(f"{path.removeprefix('spec.')}.".startswith(f"{one}.") for one in _ADJUSTABLE)
+        return not (adjustable and _adjustable(want.values) and _adjustable(live.values))
+
+    def update(self, want: Desired, live: Observed, fields: Sequence[str]) -> Steps[None]:
+        """Sends all that UpdateRecord takes, whichever part differs: whether it resets what is left out is not documented."""
+        if fields and all(path.startswith("schedule.") for path in fields):
+            return
+        identity = Identity.parse(live.id) or self._wanted(want)
+        body = self.body(want)
+        layout = body["Layout"]
+        layout["CustomLayout"]["Canvas"].setdefault("BackgroundImage", "")
+        sent = {key: body[key] for key in ("BusinessId", "TargetStreams") if key in body}
+        yield self.change({**identity.names, **sent, "Layout": layout})
+
+    def _configuration(self, task: Mapping[str, Any], identity: Identity, base: str, lookup: Lookup) -> tuple[Values, frozenset[str]]:
+        return {}, EVERYTHING
+
+
+def _canonical_layout(layout: dict[str, Any]) -> dict[str, Any]:
+    if layout["mode"] == "custom":
+        return {"mode": "custom", "canvas": layout.get("canvas") or wire.canonical(Canvas.model_construct()), "regions": layout["regions"]}
+    if "mainStream" in layout:
+        layout["mainStream"] = plain_stream(layout["mainStream"])
+    return layout
+
+
+def _adjustable(values: Values) -> bool:
+    return values.get("mode") == "mixed" and values.get("layout", {}).get("mode") == "custom"
+
+
+KIND = RecordingSession()

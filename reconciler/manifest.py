@@ -1,0 +1,710 @@
+"""Manifests -> Desired, with every mistake of every file at once, each at its line and column.
+
+A document is read from the outside in: YAML, variables, envelope, schedule, the kind's own spec. Then all documents are held against
+each other. Nothing here knows a kind by name, asks the environment or opens a file that is no manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from reconciler import mistakes, scalars, schedule, sources, timeline, yamltree
+from reconciler.errors import InvalidManifests
+from reconciler.mistakes import Mistake, did_you_mean, misplaced_environment, quoted, unknown_keys, wrong_type
+from reconciler.mistakes import Path as Steps
+from reconciler.model import (
+    Address,
+    Desired,
+    Diagnostic,
+    Kind,
+    Lifecycle,
+    OnAirChange,
+    Place,
+    Scheduling,
+    Secret,
+    Severity,
+    Timing,
+    Url,
+    Window,
+)
+from reconciler.project import VARIABLE, Project, Selection
+from reconciler.sources import STDIN, Refused, Source
+
+API_VERSION = "broadcast.reconciler/v1"
+ENVELOPE = ("apiVersion", "kind", "metadata", "schedule", "lifecycle", "spec")
+METADATA = ("name", "account", "labels", "dependsOn", "renamedFrom")
+LIFECYCLE = ("protect", "onAirChange", "onEnd", "deletionPolicy", "timeout")
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_./]{0,126}[A-Za-z0-9])?")
+LABEL_VALUE = 1000
+"""Characters a label's value may have."""
+
+_ENVELOPE, _METADATA, _LIFECYCLE = frozenset(ENVELOPE), frozenset(METADATA), frozenset(LIFECYCLE)
+_WORDS: dict[str, tuple[str, ...]] = {
+    "onAirChange": tuple(OnAirChange),
+    "onEnd": ("leave", "restart"),
+    "deletionPolicy": ("delete", "retain"),
+}
+
+
+class Kinds(Protocol):
+    """Where kinds are found by name."""
+
+    def get(self, name: str) -> Kind | None: ...
+
+    def names(self) -> list[str]: ...
+
+
+class Places(Mapping[str, Place]):
+    """Manifest path -> place, for one document. The file is read again only when somebody asks."""
+
+    __slots__ = ("_index", "_source")
+
+    def __init__(self, source: Source, index: int) -> None:
+        self._source = source
+        self._index = index
+
+    def nearest(self, path: Steps | str, *, at_key: bool = False) -> Place:
+        """The place of `path`, or of the nearest block around it."""
+        return self._source.place(self._index, path, at_key=at_key)
+
+    def __getitem__(self, path: str) -> Place:
+        if path not in self._source.paths(self._index):
+            raise KeyError(path)
+        return self.nearest(path)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._source.paths(self._index))
+
+    def __len__(self) -> int:
+        return len(self._source.paths(self._index))
+
+    def __bool__(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the manifests say. `desired` holds the documents without mistakes, in the order of files and documents.
+
+    `digest` changes with any byte of a manifest and with the project's settings. Unless `whole`, the files are a part of the project.
+    """
+
+    desired: list[Desired]
+    diagnostics: tuple[Diagnostic, ...] = ()
+    files: int = 0
+    digest: str = ""
+    whole: bool = True
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(one for one in self.diagnostics if one.severity is Severity.ERROR)
+
+    def require(self) -> Loaded:
+        """Itself. Raises InvalidManifests when there is a mistake."""
+        if self.errors:
+            raise InvalidManifests(self.diagnostics, f"{len(self.errors)} mistake{'s'[: len(self.errors) > 1]} in the manifests")
+        return self
+
+
+def load(selection: Selection | Iterable[Path], *, project: Project, kinds: Kinds, stdin: bytes | None = None) -> Loaded:
+    """Reads the selected files. Never raises for what is in them: mistakes become diagnostics."""
+    if not isinstance(selection, Selection):
+        selection = Selection(tuple(selection), whole=True)
+    reader = _Reader(project, kinds)
+    digest = hashlib.blake2b(_settings(project), digest_size=16)
+    for source, data in _sources(selection, project, stdin, reader.diagnostics):
+        digest.update(source.name.encode() + b"\0" + source.digest)
+        reader.file(source, data)
+    diagnostics = [*selection.diagnostics, *reader.diagnostics]
+    diagnostics += _Crossing(reader, whole=selection.whole).diagnostics()
+    diagnostics.sort(key=lambda one: (one.place or Place(""), one.rule))
+    files = len(selection.files) + selection.stdin
+    return Loaded(reader.desired, tuple(diagnostics), files, digest.hexdigest(), selection.whole)
+
+
+def _settings(project: Project) -> bytes:
+    """What of a project bears on the meaning of its manifests, as bytes."""
+    accounts = {name: asdict(account) for name, account in project.accounts.items()}
+    return json.dumps([project.workspace, project.environment, dict(project.variables), accounts], sort_keys=True).encode()
+
+
+def _sources(
+    selection: Selection, project: Project, stdin: bytes | None, wrong: list[Diagnostic]
+) -> Iterator[tuple[Source, bytes]]:
+    if selection.stdin:
+        yield Source(STDIN, stdin or b""), stdin or b""
+    for path in selection.files:
+        name = path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else path.name
+        try:
+            data = sources.read(path, root=project.root, limit=yamltree.LIMIT)
+        except Refused as why:
+            rule = "RC002" if "limit" in str(why) else "RC001"
+            wrong.append(Diagnostic(Severity.ERROR, rule, f"{name} {why}", place=Place(name)))
+            continue
+        yield Source(name, data, path=path, root=project.root), data
+
+
+# --- one document -----------------------------------------------------------------------------------------------------
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z]*):([^}]*)(\}?)")
+
+
+class _Reader:
+    """Reads documents one after the other. `declared` holds every address that was written, also in documents with mistakes."""
+
+    def __init__(self, project: Project, kinds: Kinds) -> None:
+        self.project = project
+        self.kinds = kinds
+        self.known: dict[str, Kind | None] = {}
+        self.desired: list[Desired] = []
+        self.declared: dict[Address, Places] = {}
+        self.diagnostics: list[Diagnostic] = []
+        self.wrong: list[Mistake] = []
+
+    def file(self, source: Source, data: bytes) -> None:
+        references = b"${" in data
+        for document in yamltree.documents(data):
+            if document.problems:
+                self.diagnostics += [source.refusal(problem) for problem in document.problems]
+            if document.value is not None:
+                self.wrong = []
+                want = self.document(document, source, references)
+                if want and not document.problems:
+                    self.desired.append(want)
+
+    def document(self, document: yamltree.Document, source: Source, references: bool) -> Desired | None:
+        wrong = self.wrong
+        value = document.value
+        address: Address | None = None
+        want: Desired | None = None
+        if type(value) is not dict:
+            help = f"begin it with apiVersion: {API_VERSION}"
+            wrong.append(Mistake("RC016", (), f"a manifest is a block of fields, this is {mistakes.noun(value)}", help))
+        elif "kind" not in value and "apiVersion" not in value:
+            help = "list the folders of manifests in reconciler.yaml, if this file is none"
+            wrong.append(Mistake("RC016", (), "this is no manifest: apiVersion and kind are missing", help))
+        else:
+            if references:
+                value = self.substituted(value, ())
+            address, want = self.envelope(value, document, source)
+            if references and want:
+                wrong += _stray(want.values, ("spec",))
+        if not wrong:
+            return want
+        shown = str(address) if address else ""
+        found = [source.diagnostic(mistake, document.index, address=shown) for mistake in dict.fromkeys(wrong)]
+        self.diagnostics += found
+        return None if any(one.severity is Severity.ERROR for one in found) else want
+
+    # variables
+
+    def substituted(self, value: Any, path: Steps) -> Any:
+        """`value`, a block or a list, with variables in place. What stays the same is the same object: an alias may share it."""
+        changed: dict[str | int, Any] = {}
+        for key, item in value.items() if type(value) is dict else enumerate(value):
+            if type(item) is str:
+                if "${" in item and (text := self.text(item, (*path, key))) != item:
+                    changed[key] = text
+            elif (type(item) is dict or type(item) is list) and (after := self.substituted(item, (*path, key))) is not item:
+                changed[key] = after
+        if not changed:
+            return value
+        return {**value, **changed} if type(value) is dict else [changed.get(at, item) for at, item in enumerate(value)]
+
+    def text(self, text: str, path: Steps) -> str:
+        def put(found: re.Match[str]) -> str:
+            source, name, closed = found.groups()
+            if source not in ("var", "env"):
+                self.note("RC026", path, f"{quoted(found[0])} refers to nothing", "write ${var:NAME} or ${env:NAME}")
+            elif not closed:
+                self.note("RC026", path, f"{quoted(found[0])} is not closed", "write ${var:NAME} or ${env:NAME}")
+            elif source == "env":
+                if path[:1] != ("spec",):
+                    self.wrong.append(misplaced_environment(path))
+            elif not VARIABLE.fullmatch(name):
+                self.note("RC026", path, f"{quoted(name)} is no name for a variable", "use letters, digits, _ and -")
+            elif name not in self.project.variables:
+                known = self.project.variables
+                otherwise = f"known: {', '.join(known)}" if known else "add it to variables in reconciler.yaml"
+                self.note("RC025", path, f"there is no variable {quoted(name)}", did_you_mean(name, known, otherwise=otherwise))
+            else:
+                value = self.project.variables[name]
+                if "${var:" in value:
+                    self.note("RC025", path, f"the variable {name} holds a variable itself", "variables are put in once: write it out")
+                return value
+            return found[0]
+
+        return _REFERENCE.sub(put, text)
+
+    # envelope
+
+    def envelope(self, value: dict[str, Any], document: yamltree.Document, source: Source) -> tuple[Address | None, Desired | None]:
+        places = Places(source, document.index)
+        if not value.keys() <= _ENVELOPE:
+            self.wrong += unknown_keys(value, ENVELOPE, ())
+        if (version := value.get("apiVersion")) != API_VERSION:
+            self.version(version)
+        kind = self.kind(value.get("kind"))
+        metadata = self.block(value, "metadata", METADATA, _METADATA)
+        name = self.name(metadata)
+        address = Address(str(value["kind"]), name) if name and isinstance(value.get("kind"), str) else None
+        if address:
+            self.declare(address, places)
+        account = self.account(metadata)
+        labels = self.labels(metadata) if "labels" in metadata else {}
+        depends_on = self.depends_on(metadata, address) if "dependsOn" in metadata else ()
+        renamed_from = self.renamed_from(metadata, name) if "renamedFrom" in metadata else ""
+        lifecycle = self.lifecycle(value) if "lifecycle" in value else _PLAIN
+        timing, dropped = self.timing(value, kind)
+        spec = self.spec(value, kind)
+        if spec is None or kind is None or address is None or dropped or any(one.severity is Severity.ERROR for one in self.wrong):
+            return address, None
+        want = Desired(
+            address=address,
+            values=kind.canonical(spec, name=name),
+            place=Place(source.name, document.line, document.column),
+            account=account,
+            workspace=self.project.workspace,
+            timing=timing,
+            lifecycle=lifecycle,
+            labels=labels,
+            depends_on=depends_on,
+            renamed_from=renamed_from,
+            places=places,
+        )
+        vetted = list(kind.vet(want))
+        for one in vetted:
+            self.diagnostics.append(replace(one, place=one.place or places.nearest(one.path), address=one.address or str(address)))
+        return address, None if any(one.severity is Severity.ERROR for one in vetted) else want
+
+    def note(self, rule: str, path: Steps, message: str, help: str = "") -> None:
+        self.wrong.append(Mistake(rule, path, message, help))
+
+    def block(self, value: dict[str, Any], key: str, known: Sequence[str], quick: frozenset[str]) -> dict[str, Any]:
+        """The block of fields at `key`; an empty one when it is missing or something else."""
+        block = value.get(key)
+        if type(block) is not dict:
+            if key in value:
+                self.wrong.append(wrong_type(key, "a block of fields", block, (key,)))
+            else:
+                self.note("RC011", (key,), f"{key} is missing", f"add {key}: {{name: morning-news}}")
+            return {}
+        if not block.keys() <= quick:
+            self.wrong += unknown_keys(block, known, (key,))
+        return block
+
+    def version(self, version: Any) -> None:
+        help = f"write apiVersion: {API_VERSION}"
+        if version is None:
+            self.note("RC011", ("apiVersion",), "apiVersion is missing", help)
+        else:
+            shown = quoted(version) if isinstance(version, str) else mistakes.noun(version)
+            self.note("RC016", ("apiVersion",), f"apiVersion {shown} is not known", help)
+
+    def kind(self, name: Any) -> Kind | None:
+        if type(name) is not str:
+            if name is None:
+                self.note("RC011", ("kind",), "kind is missing", "kinds: " + ", ".join(self.kinds.names()))
+            else:
+                self.wrong.append(wrong_type("kind", "text", name, ("kind",)))
+            return None
+        if name not in self.known:
+            self.known[name] = self.kinds.get(name)
+        found = self.known[name]
+        if found is None:
+            names = self.kinds.names()
+            help = did_you_mean(name, names, otherwise="kinds: " + ", ".join(names))
+            self.note("RC017", ("kind",), f"there is no kind {quoted(name)}", help)
+        return found
+
+    def name(self, metadata: dict[str, Any]) -> str:
+        name = metadata.get("name")
+        path = ("metadata", "name")
+        if type(name) is str and NAME.fullmatch(name):
+            return name
+        if name is None:
+            if metadata or not self.wrong:
+                self.note("RC011", path, "name is missing", "add a name of a-z, 0-9 and -")
+        elif type(name) is not str:
+            self.wrong.append(wrong_type("name", "text", name, path))
+        else:
+            self.note("RC018", path, f"{quoted(name)} is no name", _name_help(name))
+        return ""
+
+    def declare(self, address: Address, places: Places) -> None:
+        if (first := self.declared.setdefault(address, places)) is not places:
+            diagnostic = Diagnostic(
+                Severity.ERROR,
+                "RC040",
+                f"{address} is declared twice",
+                place=places.nearest("metadata.name"),
+                address=str(address),
+                path="metadata.name",
+                help="give one of them another name",
+                related=((first.nearest("metadata.name"), "first declared here"),),
+            )
+            self.diagnostics.append(diagnostic)
+
+    def account(self, metadata: dict[str, Any]) -> str:
+        account = metadata.get("account", "default")
+        path = ("metadata", "account")
+        if type(account) is not str:
+            self.wrong.append(wrong_type("account", "text", account, path))
+        elif account not in self.project.accounts:
+            known = self.project.accounts
+            help = did_you_mean(account, known, otherwise=f"reconciler.yaml knows {', '.join(known)}")
+            self.note("RC046", path, f"there is no account {quoted(account)}", help)
+        else:
+            return account
+        return "default"
+
+    def labels(self, metadata: dict[str, Any]) -> dict[str, str]:
+        labels = metadata["labels"]
+        path: Steps = ("metadata", "labels")
+        if type(labels) is not dict:
+            self.wrong.append(wrong_type("labels", "a block of fields", labels, path))
+            return {}
+        for key, value in labels.items():
+            if not LABEL.fullmatch(key):
+                help = "use letters, digits, - _ . and /, at most 128"
+                self.wrong.append(Mistake("RC047", (*path, key), f"{quoted(key)} is no name for a label", help, at_key=True))
+            if type(value) is not str:
+                self.wrong.append(wrong_type(key, "text", value, (*path, key)))
+            elif len(value) > LABEL_VALUE:
+                self.note("RC047", (*path, key), f"label {quoted(key)} has {len(value)} characters, the most is {LABEL_VALUE}")
+        return labels
+
+    def depends_on(self, metadata: dict[str, Any], own: Address | None) -> tuple[Address, ...]:
+        listed = metadata["dependsOn"]
+        path: Steps = ("metadata", "dependsOn")
+        if type(listed) is not list:
+            self.wrong.append(wrong_type("dependsOn", "a list of addresses", listed, path))
+            return ()
+        found: list[Address] = []
+        for at, text in enumerate(listed):
+            try:
+                if type(text) is not str:
+                    raise ValueError(f"an address is text, this is {mistakes.noun(text)}")
+                address = Address.parse(text)
+            except ValueError as wrong:
+                self.note("RC042", (*path, at), str(wrong), "" if "write Kind/name" in str(wrong) else "write Kind/name")
+                continue
+            if address == own:
+                self.note("RC043", (*path, at), f"{address} depends on itself", "remove it")
+            elif address in found:
+                self.note("RC042", (*path, at), f"{address} is listed twice", "remove one")
+            else:
+                found.append(address)
+        return tuple(found)
+
+    def renamed_from(self, metadata: dict[str, Any], name: str) -> str:
+        earlier = metadata["renamedFrom"]
+        path = ("metadata", "renamedFrom")
+        if type(earlier) is not str:
+            self.wrong.append(wrong_type("renamedFrom", "text", earlier, path))
+        elif not NAME.fullmatch(earlier):
+            self.note("RC041", path, f"{quoted(earlier)} is no name", "write the earlier metadata.name alone, without the kind")
+        elif earlier == name:
+            self.note("RC041", path, "renamedFrom is the present name", "remove it, or write the earlier name")
+        else:
+            return earlier
+        return ""
+
+    def lifecycle(self, value: dict[str, Any]) -> Lifecycle:
+        block = self.block(value, "lifecycle", LIFECYCLE, _LIFECYCLE)
+        path = "lifecycle"
+        protect = block.get("protect", False)
+        if type(protect) is not bool:
+            self.wrong.append(wrong_type("protect", "true or false", protect, (path, "protect")))
+        chosen: dict[str, str] = {}
+        for key, words in _WORDS.items():
+            word = chosen[key] = block.get(key, words[0])
+            if type(word) is not str:
+                self.wrong.append(wrong_type(key, "one of " + ", ".join(words), word, (path, key)))
+            elif word not in words:
+                help = did_you_mean(word, words)
+                self.note("RC013", (path, key), f"{key} cannot be {quoted(word)}, it is one of {', '.join(words)}", help)
+        timeout: timedelta | None = None
+        if "timeout" in block:
+            try:
+                timeout = timedelta(seconds=scalars.seconds(block["timeout"]))
+            except (ValueError, OverflowError) as error:
+                text = str(error) if isinstance(error, ValueError) else "timeout is beyond the calendar"
+                self.note("RC021", (path, "timeout"), text)
+        if self.wrong:
+            return _PLAIN
+        return Lifecycle(
+            protect=protect,
+            on_air_change=OnAirChange(chosen["onAirChange"]),
+            restart_on_end=chosen["onEnd"] == "restart",
+            retain=chosen["deletionPolicy"] == "retain",
+            timeout=timeout,
+        )
+
+    def timing(self, value: dict[str, Any], kind: Kind | None) -> tuple[Timing | None, bool]:
+        """The timing, and whether the only window was dropped."""
+        if "schedule" in value:
+            if kind and kind.schedule == "none":
+                message = f"a {kind.name} has no schedule"
+                self.wrong.append(Mistake("RC030", ("schedule",), message, "remove it; its times stand in spec", at_key=True))
+                return None, False
+            timing, found = schedule.parse(value["schedule"])
+            self.wrong += found
+            return timing, timing is None
+        if kind and kind.schedule == "required":
+            help = "add schedule: {start: 2026-12-01T08:00:00+08:00, duration: 2h}"
+            self.note("RC030", ("schedule",), f"schedule is missing, a {kind.name} needs one", help)
+        return None, False
+
+    def spec(self, value: dict[str, Any], kind: Kind | None) -> Any:
+        spec = value.get("spec")
+        if spec is None:
+            if "spec" not in value:
+                self.note("RC011", ("spec",), "spec is missing", "add what the object is made of")
+            return None
+        if kind is None:
+            return None
+        try:
+            return kind.spec.model_validate(spec)
+        except ValidationError as wrong:
+            self.wrong += mistakes.of_validation(wrong.errors(include_url=False), spec, ("spec",), model=kind.spec)
+            return None
+
+
+_PLAIN = Lifecycle()
+
+
+def _name_help(name: str) -> str:
+    """What to write instead of a name that is none."""
+    better = re.sub(r"[^a-z0-9]+", "-", name.lower())[:63].strip("-")
+    rule = "a name is 1 to 63 of a-z, 0-9 and -, and begins and ends with a letter or digit"
+    return f"{rule}; write {better}" if better else rule
+
+
+def _stray(value: Any, path: Steps) -> Iterator[Mistake]:
+    """Every `${env:NAME}` that stands in a plain text; in URLs and secrets it has become part of a Secret."""
+    for key, item in value.items() if type(value) is dict else enumerate(value):
+        if type(item) is str:
+            if "${env:" in item:
+                yield misplaced_environment((*path, key))
+        elif type(item) is dict or type(item) is list:
+            yield from _stray(item, (*path, key))
+
+
+# --- documents against each other -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Crossing:
+    """What is wrong between documents. In a part of a project what is not found may be outside of it."""
+
+    reader: _Reader
+    whole: bool
+    found: list[Diagnostic] = field(default_factory=list)
+
+    def diagnostics(self) -> list[Diagnostic]:
+        self.renames()
+        self.dependencies()
+        self.identities()
+        self.claims()
+        return self.found
+
+    def wrong(
+        self,
+        want: Desired,
+        rule: str,
+        path: str,
+        message: str,
+        *,
+        help: str = "",
+        other: tuple[Desired, str, str] | None = None,
+        severity: Severity = Severity.ERROR,
+    ) -> None:
+        related = ((_nearest(other[0], other[1]), other[2]),) if other else ()
+        place = _nearest(want, path)
+        self.found.append(Diagnostic(severity, rule, message, place, str(want.address), path, help, related))
+
+    def renames(self) -> None:
+        heirs: dict[Address, Desired] = {}
+        for want in self.reader.desired:
+            if not want.renamed_from:
+                continue
+            earlier = Address(want.address.kind, want.renamed_from)
+            path = "metadata.renamedFrom"
+            if earlier in self.reader.declared:
+                self.wrong(want, "RC041", path, f"{earlier} is still declared", help="remove it, or remove renamedFrom")
+            elif (first := heirs.setdefault(earlier, want)) is not want:
+                message = f"{first.address} was renamed from {earlier} too"
+                self.wrong(want, "RC041", path, message, help="keep one of the two", other=(first, path, "here"))
+
+    def dependencies(self) -> None:
+        declared = self.reader.declared
+        depending = {want.address: want for want in self.reader.desired if want.depends_on}
+        for want in depending.values():
+            for at, target in enumerate(want.depends_on):
+                if target in declared:
+                    continue
+                path = f"metadata.dependsOn.{at}"
+                if self.whole:
+                    near = did_you_mean(str(target), map(str, declared))
+                    self.wrong(want, "RC042", path, f"{target} is declared nowhere", help=near or "declare it, or remove it here")
+                else:
+                    message = f"{target} is not in the selected files; whether it is declared was not checked"
+                    self.wrong(want, "RC042", path, message, severity=Severity.NOTE)
+        for cycle in _cycles({address: want.depends_on for address, want in depending.items()}):
+            want, after = depending[cycle[0]], depending[cycle[-1]]
+            path = f"metadata.dependsOn.{want.depends_on.index(cycle[1 % len(cycle)])}"
+            message = "these depend on each other: " + " -> ".join(map(str, (*cycle, cycle[0])))
+            back = f"metadata.dependsOn.{after.depends_on.index(cycle[0])}"
+            self.wrong(want, "RC043", path, message, help="remove one of them", other=(after, back, "the circle closes here"))
+
+    def identities(self) -> None:
+        """Two objects that could not be told apart afterwards."""
+        groups: dict[tuple[str, str, str], list[Desired]] = {}
+        for want in self.reader.desired:
+            kind = self.reader.known[want.address.kind]
+            assert kind is not None
+            groups.setdefault((want.address.kind, want.account, kind.identity(want)), []).append(want)
+        for (name, _, _), group in groups.items():
+            if len(group) > 1:
+                kind = self.reader.known[name]
+                assert kind is not None
+                for first, second in _clashes(group, overlap=kind.scheduling is not Scheduling.VENDOR):
+                    when = "in one window" if kind.scheduling is Scheduling.VENDOR else "at one time"
+                    message = f"{second.address} and {first.address} have the same names at the vendor {when}: they could not be told apart"
+                    other = (first, "spec", "the other one")
+                    self.wrong(second, "RC045", "spec", message, help="change what names one of them, or its window", other=other)
+
+    def claims(self) -> None:
+        """Exclusive things that two objects want at one time."""
+        by_name: dict[str, Desired] = {}
+        claims: list[timeline.Claim] = []
+        for want in self.reader.desired:
+            kind = self.reader.known[want.address.kind]
+            if kind is None or want.timing is None:
+                continue
+            for thing in kind.claims(want):
+                holder = str(want.address)
+                by_name[holder] = want
+                claims.append(timeline.Claim(thing, want.timing.window, holder))
+        for conflict in timeline.conflicts(claims):
+            first, second = (by_name[name] for name in conflict.addresses)
+            severity = Severity.ERROR if conflict.type == "hard" else Severity.WARNING
+            self.wrong(
+                second,
+                "RC044",
+                "spec.destination",
+                conflict.message,
+                help="move one of the windows, or choose another destination",
+                other=(first, "spec.destination", "the other one"),
+                severity=severity,
+            )
+
+
+def _nearest(want: Desired, path: str) -> Place:
+    return want.places.nearest(path) if isinstance(want.places, Places) else want.place
+
+
+def _clashes(group: list[Desired], *, overlap: bool) -> Iterator[tuple[Desired, Desired]]:
+    """Pairs of one identity whose windows overlap, or, unless `overlap`, are the same. Each object is named once."""
+    if not overlap:
+        first: dict[Window | None, Desired] = {}
+        for want in group:
+            if (other := first.setdefault(want.window, want)) is not want:
+                yield other, want
+        return
+    longest: Desired | None = None
+    for want in sorted(group, key=lambda want: (want.window is not None, want.window.start if want.window else 0)):
+        if longest and (longest.window is None or want.window is None or longest.window.overlaps(want.window)):
+            yield longest, want
+        if longest is None or (longest.window and want.window and _end(want.window) > _end(longest.window)):
+            longest = want
+
+
+def _end(window: Window) -> float:
+    return window.end.timestamp() if window.end else float("inf")
+
+
+def _cycles(graph: Mapping[Address, Sequence[Address]]) -> Iterator[list[Address]]:
+    """Circles of a graph, each once, without recursion: a chain may be as long as there are manifests."""
+    done: set[Address] = set()
+    for root in graph:
+        if root in done:
+            continue
+        trail: list[Address] = [root]
+        on_trail = {root}
+        waiting = [iter(graph[root])]
+        while waiting:
+            for target in waiting[-1]:
+                if target in on_trail:
+                    yield trail[trail.index(target) :]
+                elif target in graph and target not in done:
+                    trail.append(target)
+                    on_trail.add(target)
+                    waiting.append(iter(graph[target]))
+                    break
+            else:
+                waiting.pop()
+                left = trail.pop()
+                on_trail.discard(left)
+                done.add(left)
+
+
+# --- showing ----------------------------------------------------------------------------------------------------------
+
+
+def rendered(want: Desired) -> dict[str, Any]:
+    """A manifest after variables, environment and defaults, as plain data for YAML; secrets as references, URLs masked."""
+    metadata: dict[str, Any] = {"name": want.address.name, "account": want.account}
+    if want.labels:
+        metadata["labels"] = dict(want.labels)
+    if want.depends_on:
+        metadata["dependsOn"] = [str(address) for address in want.depends_on]
+    if want.renamed_from:
+        metadata["renamedFrom"] = want.renamed_from
+    document: dict[str, Any] = {"apiVersion": API_VERSION, "kind": want.address.kind, "metadata": metadata}
+    if timing := want.timing:
+        document["schedule"] = {
+            "start": _instant(timing.window.start),
+            **({"end": _instant(timing.window.end)} if timing.window.end else {}),
+            "horizon": scalars.duration_text(timing.horizon),
+            "lead": scalars.duration_text(timing.lead),
+            "late": timing.late.value,
+        }
+    lifecycle = want.lifecycle
+    document["lifecycle"] = {
+        "protect": lifecycle.protect,
+        "onAirChange": lifecycle.on_air_change.value,
+        "onEnd": "restart" if lifecycle.restart_on_end else "leave",
+        "deletionPolicy": "retain" if lifecycle.retain else "delete",
+        **({"timeout": scalars.duration_text(lifecycle.timeout)} if lifecycle.timeout is not None else {}),
+    }
+    document["spec"] = _rendered(want.values)
+    return document
+
+
+def _rendered(value: Any) -> Any:
+    if isinstance(value, Url):
+        return value.shown
+    if isinstance(value, Secret):
+        source, _, name = value.reference.partition(":")
+        return {"fromFile" if source == "file" else "fromEnv": name}
+    if isinstance(value, datetime):
+        return _instant(value)
+    if isinstance(value, Mapping):
+        return {key: _rendered(item) for key, item in value.items()}
+    return [_rendered(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _instant(when: datetime) -> str:
+    return when.isoformat().replace("+00:00", "Z")

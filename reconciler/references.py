@@ -1,0 +1,224 @@
+"""What manifests only refer to: environment variables, files with secrets, pictures. Read late, and all failures told at once.
+
+After a value is known its field's own rules are asked again: a URL may have become too long, a picture may be too large.
+"""
+
+from __future__ import annotations
+
+import base64
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from reconciler import sources, yamltree
+from reconciler.errors import InvalidManifests
+from reconciler.fields import ENV_REFERENCE
+from reconciler.manifest import Kinds, Places
+from reconciler.mistakes import Mistake, did_you_mean, models_in, of_validation
+from reconciler.mistakes import Path as Steps
+from reconciler.model import Desired, Diagnostic, Secret, Url
+from reconciler.project import Project, allowed
+from reconciler.sources import SECRET_LIMIT, STDIN, Refused
+
+PICTURE_LIMIT = 2 * 1024 * 1024
+OUR_CREDENTIALS = frozenset(
+    {"VOLCENGINE_ACCESS_KEY", "VOLCENGINE_SECRET_KEY", "VOLCENGINE_SESSION_TOKEN", "VOLC_ACCESSKEY", "VOLC_SECRETKEY"}
+    | {"LIVEPEER_API_KEY", "LIVEPEER_STUDIO_API_KEY"}
+)
+"""What the vendors know us by. A manifest may put none of it into a URL, unless the operator lists the name."""
+
+
+def resolve(
+    desired: Iterable[Desired], *, project: Project, kinds: Kinds, env: Mapping[str, str], allow_env: Sequence[str] = ()
+) -> list[Desired]:
+    """`desired` with every secret, URL and picture known. `allow_env` are the operator's patterns, besides the project's own.
+
+    Raises InvalidManifests with a diagnostic for each reference that leads nowhere or is not allowed.
+    """
+    resolver = _Resolver(project, kinds, env, tuple(allow_env) or None)
+    found = [resolver.desired(want) for want in desired]
+    if resolver.wrong:
+        raise InvalidManifests(resolver.wrong)
+    return found
+
+
+def check_pictures(desired: Iterable[Desired], *, project: Project, kinds: Kinds) -> list[Diagnostic]:
+    """What is wrong with the pictures that manifests name; needs no environment."""
+    resolver = _Resolver(project, kinds, None, None)
+    for want in desired:
+        resolver.desired(want)
+    return resolver.wrong
+
+
+def project_file(name: str, *, beside: str, project: Project, limit: int) -> bytes:
+    """The bytes of a file named relative to the manifest `beside`, which must lie in the project. Raises sources.Refused."""
+    if PurePosixPath(name).is_absolute() or "\\" in name or "\0" in name:
+        raise Refused("is not named relative to its manifest")
+    folder = project.root if beside == STDIN else (project.root / beside).parent
+    return sources.read(folder / name, root=project.root, limit=limit)
+
+
+def image_data_url(name: str, *, beside: str, project: Project) -> str:
+    """A PNG or JPEG file as a data URL. Raises sources.Refused."""
+    data = project_file(name, beside=beside, project=project, limit=PICTURE_LIMIT)
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        form = "png"
+    elif data.startswith(b"\xff\xd8\xff"):
+        form = "jpeg"
+    else:
+        raise Refused("is neither PNG nor JPEG")
+    return f"data:image/{form};base64,{base64.b64encode(data).decode()}"
+
+
+class _Resolver:
+    """One pass over what is wanted. Without an environment only pictures are read. A file named twice is read once."""
+
+    def __init__(self, project: Project, kinds: Kinds, env: Mapping[str, str] | None, allow_env: tuple[str, ...] | None) -> None:
+        self.project = project
+        self.kinds = kinds
+        self.env = env
+        self.allow_env = allow_env
+        self.wrong: list[Diagnostic] = []
+        self.pictures: dict[tuple[Path, str], str] = {}
+
+    def desired(self, want: Desired) -> Desired:
+        kind = self.kinds.get(want.address.kind)
+        assert kind is not None
+        found: list[Mistake] = []
+        values = want.values
+        if self.env is not None:
+            values = self.secrets(values, (), kind.spec, found)
+        for image in kind.images:
+            path = tuple(image.split("."))
+            values = _changed(values, path, partial(self.picture, path=path, model=kind.spec, want=want, found=found))
+        self.wrong += [_diagnostic(mistake, want) for mistake in found]
+        return want if values is want.values else replace(want, values=values)
+
+    def secrets(self, value: Any, path: Steps, model: Any, found: list[Mistake]) -> Any:
+        """`value` with its secrets known; what holds none is the same object."""
+        changed: dict[str | int, Any] = {}
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            here = (*path, key)
+            after: Any
+            if isinstance(item, Url):
+                after = item if item.known else self.url(item, here, model, found)
+            elif isinstance(item, Secret):
+                after = item if item.known else self.secret(item, here, found)
+            elif isinstance(item, Mapping | list):
+                after = self.secrets(item, here, model, found)
+            else:
+                continue
+            if after is not item:
+                changed[key] = after
+        if not changed:
+            return value
+        return {**value, **changed} if isinstance(value, Mapping) else [changed.get(at, item) for at, item in enumerate(value)]
+
+    def secret(self, secret: Secret, path: Steps, found: list[Mistake]) -> Secret:
+        source, _, name = secret.reference.partition(":")
+        if source == "env":
+            text = self.variable(name, path, found)
+            return secret if text is None else secret.resolved(text)
+        try:
+            if PurePosixPath(name).is_absolute() or "\\" in name or "\0" in name:
+                raise Refused("is not named relative to the project's folder")
+            data = sources.read(self.project.root / name, root=self.project.root, limit=SECRET_LIMIT)
+            text = data.decode().removesuffix("\n").removesuffix("\r")
+            if not text or "\0" in text:
+                raise Refused("holds no secret")
+        except (Refused, UnicodeDecodeError) as why:
+            text = "is not UTF-8" if isinstance(why, UnicodeDecodeError) else str(why)
+            found.append(Mistake("RC029", path, f"the file {name} {text}", "name a file below the project's folder"))
+            return secret
+        return secret.resolved(text)
+
+    def variable(self, name: str, path: Steps, found: list[Mistake]) -> str | None:
+        """The text of an environment variable, if it is there and allowed."""
+        assert self.env is not None
+        listed = self.allow_env is not None or self.project.allow_env is not None
+        if not allowed(name, self.allow_env) or not allowed(name, self.project.allow_env) or (name in OUR_CREDENTIALS and not listed):
+            help = f"list it: secrets: {{allowEnv: [{name}]}} in reconciler.yaml, or --allow-env {name}"
+            found.append(Mistake("RC027", path, f"the environment variable {name} is not open to manifests", help))
+        elif not (text := self.env.get(name, "")):
+            help = did_you_mean(name, self.env, otherwise=f"export {name}=...")
+            found.append(Mistake("RC028", path, f"the environment variable {name} is {'empty' if name in self.env else 'not set'}", help))
+        else:
+            return text
+        return None
+
+    def url(self, url: Url, path: Steps, model: Any, found: list[Mistake]) -> Url:
+        texts = {name: self.variable(name, path, found) for name in dict.fromkeys(ENV_REFERENCE.findall(url.reference))}
+        if any(text is None for text in texts.values()):
+            return url
+        if nested := next((name for name, text in texts.items() if text and "${" in text), None):
+            found.append(Mistake("RC060", path, f"the environment variable {nested} holds a reference itself", "write the value out"))
+            return url
+        whole = ENV_REFERENCE.sub(lambda part: texts[part[1]] or "", url.reference)
+        wrong = _wrong(model, path, whole)
+        found += wrong
+        return url if wrong else typing.cast(Url, url.resolved(whole))
+
+    def picture(self, name: Any, *, path: Steps, model: Any, want: Desired, found: list[Mistake]) -> Any:
+        if not isinstance(name, str) or name.startswith("data:"):
+            return name
+        beside = want.place.file
+        key = ((self.project.root / beside).parent, name)
+        if key not in self.pictures:
+            try:
+                self.pictures[key] = image_data_url(name, beside=beside, project=self.project)
+            except Refused as why:
+                found.append(Mistake("RC029", path, f"the picture {name} {why}", "name a file beside the manifest"))
+                return name
+        if wrong := _wrong(model, path, self.pictures[key]):
+            found += wrong
+            return name
+        return self.pictures[key]
+
+
+def _diagnostic(mistake: Mistake, want: Desired) -> Diagnostic:
+    path = ("spec", *mistake.path)
+    place = want.places.nearest(path) if isinstance(want.places, Places) else want.place
+    return Diagnostic(mistake.severity, mistake.rule, mistake.message, place, str(want.address), yamltree.dotted(path), mistake.help)
+
+
+def _changed(values: Any, path: Steps, how: Callable[[Any], Any]) -> Any:
+    """`values` with what stands at `path` passed through `how`; the same object when nothing changed or is there."""
+    if not isinstance(values, Mapping) or path[0] not in values:
+        return values
+    before = values[path[0]]
+    after = how(before) if len(path) == 1 else _changed(before, path[1:], how)
+    return values if after is before else {**values, path[0]: after}
+
+
+# --- asking a field again ---------------------------------------------------------------------------------------------
+
+
+def _wrong(model: Any, path: Steps, text: str) -> list[Mistake]:
+    """What the field at `path` of a spec model says to `text`. No message holds the text: it may be secret."""
+    adapter = _adapter(model, tuple(step for step in path if isinstance(step, str)))
+    if adapter is None:
+        return []
+    try:
+        adapter.validate_python(text)
+    except ValidationError as wrong:
+        return of_validation(wrong.errors(include_url=False, include_input=False), "", path, model=model)
+    return []
+
+
+@cache
+def _adapter(model: Any, keys: tuple[str, ...]) -> TypeAdapter[Any] | None:
+    model.model_rebuild()
+    for info in model.model_fields.values():
+        if info.alias == keys[0]:
+            if len(keys) == 1:
+                kept: Any = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
+                return TypeAdapter(kept)
+            for inner in models_in(info.annotation):
+                if found := _adapter(inner, keys[1:]):
+                    return found
+    return None

@@ -1,0 +1,73 @@
+"""Mistakes in manifests, each with its line and a caret under the wrong value; carets are as wide as the text is on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from reconciler.model import Diagnostic, Place, Severity
+from reconciler.render.look import Look
+from reconciler.render.safe import clean, cut, pad, width
+
+Source = Callable[[Place], str | None]
+"""The line that a place points into, fit to be shown; None when there is none."""
+
+_COLOR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
+
+def diagnostics(found: Sequence[Diagnostic], look: Look, *, source: Source, resources: int | None = None, files: int = 0) -> list[str]:
+    """Every diagnostic as a frame, worst first within their order, and a summary line."""
+    lines: list[str] = []
+    for one in found:
+        lines += [*frame(one, look, source=source), ""]
+    return [*lines, summary(found, look, resources=resources, files=files)]
+
+
+def frame(one: Diagnostic, look: Look, *, source: Source) -> list[str]:
+    """`error[RC112]: ...`, the place, the source line, the caret, the help."""
+    head = look.paint(f"{one.severity.value}[{clean(one.rule)}]" if one.rule else one.severity.value, _COLOR[one.severity])
+    lines = [f"{head}: {clean(look.local(one.message))}"]
+    if one.place:
+        about = "   ".join(clean(text) for text in (one.address, one.path) if text).replace("   ", "  ")
+        lines += _excerpt(one.place, about, look, source)
+    elif one.address:
+        lines.append(f" --> {clean(one.address)}  {clean(one.path)}".rstrip())
+    if one.help:
+        lines.append(f"  = help: {clean(one.help)}")
+    for where, text in one.related:
+        lines += [f"  = note: {clean(look.local(text))}", *_excerpt(where, "", look, source)]
+    return lines
+
+
+def _excerpt(place: Place, about: str, look: Look, source: Source) -> list[str]:
+    gutter = len(str(place.line))
+    lines = [f"{' ' * gutter}--> {clean(place.file)}:{place.line}:{place.column}" + (f"   {about}" if about else "")]
+    text = source(place)
+    if text is None or place.column > len(text) + 1:
+        return lines
+    before, marked = clean(text[: place.column - 1]), clean(text[place.column - 1 : place.column - 1 + max(1, place.length)])
+    shown = clean(text)
+    if look.width is not None and width(shown) > (room := look.width - gutter - 3):
+        shown = cut(shown, room)
+        marked = cut(marked, max(1, room - width(before)))
+    bar = f"{' ' * gutter} |"
+    caret = look.paint("^" * max(1, width(marked)), "red")
+    return [*lines, bar, f"{pad(str(place.line), gutter)} | {shown}", f"{bar} {' ' * width(before)}{caret}"]
+
+
+def summary(found: Sequence[Diagnostic], look: Look, *, resources: int | None = None, files: int = 0) -> str:
+    """`2 errors, 1 warning in 1 of 14 files. Nothing was sent to any vendor.`"""
+    errors = sum(one.severity is Severity.ERROR for one in found)
+    warnings = sum(one.severity is Severity.WARNING for one in found)
+    scope = "" if resources is None else f"{_count(resources, 'resource')} in {_count(files, 'file')}"
+    if not errors and not warnings:
+        return look.paint(f"Valid: {scope}." if scope else "Valid.", "bold")
+    said = ", ".join(_count(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number)
+    if not errors:
+        return look.paint(f"Valid: {scope}, {said}." if scope else f"Valid, {said}.", "bold")
+    broken = len({one.place.file for one in found if one.place and one.severity is Severity.ERROR})
+    where = f" in {broken} of {_count(files, 'file')}" if files and broken else f" in {_count(broken, 'file')}" if broken else ""
+    return look.paint(f"{said}{where}. Nothing was sent to any vendor.", "bold")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
