@@ -37,6 +37,7 @@ from reconciler.model import (
 )
 from reconciler.settling import policy
 
+_PAST = {Verb.CREATE: "created", Verb.UPDATE: "updated", Verb.START: "started", Verb.STOP: "stopped", Verb.DELETE: "deleted"}
 GRACE = 6.0  # seconds after the first interrupt in which answers on the way are still awaited
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -342,16 +343,32 @@ class _Work:
         return want, replace(live, values=diff.filled(live.values, unread=live.unread, applied=applied))
 
     def _drive(self, steps: Steps[Any]) -> str:
+        """Runs a verb's steps to their end; what a kind makes of an answer closes the intent of the call that got it."""
         limit = (self._want.lifecycle.timeout if self._want else None) or self._kind.timeout
         try:
             self._courier.run(steps, journal=self, deadline=limit.total_seconds() if self._crew.wait else 0.0)
         except NotReady as late:
             self._close()
             if late.code == "Timeout" and (not self._crew.wait or self._verb is not Verb.CREATE):
-                return f"{self._verb.value}d, not waited for" if not self._crew.wait else ""
+                return "" if self._crew.wait else f"{_PAST[self._verb]}, not waited for"
+            raise
+        except VendorError as wrong:
+            if isinstance(wrong, OutcomeUnknown):
+                self._void(self._ledger.unknown, wrong)
+            elif self._verb is Verb.CREATE:
+                self._void(self._ledger.reject, wrong)
+            else:
+                self._close()
             raise
         self._close()
         return ""
+
+    def _void(self, how: Callable[[Lease, str, str], None], why: VendorError) -> None:
+        """The open intent, if there still is one, came to nothing certain, or to nothing."""
+        self.request_id = why.request_id or self.request_id
+        if self._open:
+            how(self._lease, self._open.id, f"{why.code} {why.message}".strip())
+            self._open = None
 
     # the journal: called by the courier around every write
 
@@ -384,16 +401,10 @@ class _Work:
         self.request_id = reply.request_id
 
     def rejected(self, call: Call, why: VendorError) -> None:
-        self.request_id = why.request_id
-        if self._open:
-            self._ledger.reject(self._lease, self._open.id, f"{why.code} {why.message}".strip())
-            self._open = None
+        self._void(self._ledger.reject, why)
 
     def unknown(self, call: Call, why: VendorError) -> None:
-        self.request_id = why.request_id
-        if self._open:
-            self._ledger.unknown(self._lease, self._open.id, f"{why.code} {why.message}".strip())
-            self._open = None
+        self._void(self._ledger.unknown, why)
 
     def created(self, id: str, started: datetime | None) -> None:
         self.id = id

@@ -389,6 +389,7 @@ class Engine:
             del world.intents[address]
             if verdict.entry is None:
                 entries.pop(address, None)
+                world.seen[address] = Observed(address, Presence.ABSENT)
                 continue
             entries[address] = verdict.entry
             if seen.match is Match.MARK:

@@ -50,7 +50,7 @@ LABEL_VALUE = 1000
 
 _ENVELOPE, _METADATA, _LIFECYCLE = frozenset(ENVELOPE), frozenset(METADATA), frozenset(LIFECYCLE)
 _WORDS: dict[str, tuple[str, ...]] = {
-    "onAirChange": tuple(OnAirChange),
+    "onAirChange": tuple(word.value for word in OnAirChange),
     "onEnd": ("leave", "restart"),
     "deletionPolicy": ("delete", "retain"),
 }
@@ -156,6 +156,7 @@ def _sources(
 
 # --- one document -----------------------------------------------------------------------------------------------------
 
+_REFERENCES = frozenset({"RC024", "RC025", "RC026"})
 _REFERENCE = re.compile(r"\$\{([A-Za-z]*):([^}]*)(\}?)")
 
 
@@ -202,7 +203,13 @@ class _Reader:
         if not wrong:
             return want
         shown = str(address) if address else ""
-        found = [source.diagnostic(mistake, document.index, address=shown) for mistake in dict.fromkeys(wrong)]
+        broken = {mistake.path for mistake in wrong if mistake.rule in _REFERENCES}
+        found = [
+            source.diagnostic(mistake, document.index, address=shown)
+            for mistake in dict.fromkeys(wrong)
+            if mistake.rule in _REFERENCES or mistake.path not in broken  # what a broken reference stands for is not known
+            if mistake.rule != "RC011" or not document.problems or yamltree.dotted(mistake.path) not in source.paths(document.index)
+        ]
         self.diagnostics += found
         return None if any(one.severity is Severity.ERROR for one in found) else want
 

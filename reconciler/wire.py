@@ -218,15 +218,17 @@ def _read(field: Field, body: Mapping[str, Any]) -> Any:
         return ABSENT if field.required else field.default
     if field.nested:
         if field.many:
-            return [_decode(field.nested, item) for item in raw if isinstance(item, Mapping)]
+            return [_decode(field.nested, item) for item in raw if isinstance(item, Mapping)] if isinstance(raw, list) else ABSENT
         return _decode(field.nested, raw) if isinstance(raw, Mapping) else ABSENT
     if field.wire.load:
         return field.wire.load(raw)
     if field.wire.words:
-        if isinstance(raw, list):
-            return [field.words.get(number, f"unknown({number})") for number in raw]
-        return field.words.get(raw, f"unknown({raw})")
+        return [_word(field, number) for number in raw] if isinstance(raw, list) else _word(field, raw)
     return raw
+
+
+def _word(field: Field, raw: Any) -> str:
+    return (field.words.get(raw) if isinstance(raw, int) else None) or f"unknown({raw})"
 
 
 def _get(body: Mapping[str, Any], steps: tuple[str, ...]) -> Any:

@@ -249,12 +249,11 @@ class _Builder:
             value = self.scalar(event)
         elif depth > DEPTH:
             raise _Syntax(Problem("RC008", f"this is nested deeper than {DEPTH} levels", _mark(event), help="flatten it"))
-        elif kind is MappingStartEvent:
-            value = self.mapping(depth)
         else:
-            value = self.sequence(depth)
-        if event.tag is not None and kind is not ScalarEvent:
-            self.check_tag(event, value)
+            block = kind is MappingStartEvent
+            if event.tag is not None:
+                self.check_tag(event, {} if block else [])
+            value = self.mapping(depth) if block else self.sequence(depth)
         if anchor is not None:
             size, height = _measure(value)
             self.anchors[anchor] = _Anchor(value, size, height)

@@ -160,7 +160,7 @@ def _terminate(*_: Any) -> None:
 
 
 def _usage(wrong: click.UsageError, args: Sequence[str]) -> int:
-    wrong.exit_code = 64  # click's own 2 means changes here
+    """Exit 64: click's own 2 means changes here."""
     if wants_json(args):
         return _tell(args, wrong.format_message(), 64)
     wrong.show(sys.stderr)

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 from reconciler import scalars, schedule
 from reconciler.cli._session import Session
 from reconciler.engine import Engine, Options, Wanted
-from reconciler.errors import UsageError
+from reconciler.errors import InvalidManifests, UsageError
 from reconciler.guards import Limits
 from reconciler.kinds import Registry
 from reconciler.ledger import Ledger, open_ledger
 from reconciler.manifest import Loaded, load
-from reconciler.model import Address, Change, Desired, Event, Place, Plan, Transport
+from reconciler.model import Address, Desired, Event, Place, Plan, Transport
 from reconciler.project import Project, files, find, source_line
 
 if TYPE_CHECKING:
+    from reconciler.vendors import Account
     from reconciler.vendors.http import Exchange
 
 
@@ -63,7 +64,7 @@ class Wish:
     allow_env: tuple[str, ...] = ()
     wait: bool = True
 
-    def options(self, *, whole: bool, keep_unchanged: bool = True) -> Options:
+    def options(self, *, whole: bool) -> Options:
         """Raises UsageError for what cannot be read."""
         for text in (*self.targets, *self.excludes, *(name for name in self.allow_on_air if name != "*")):
             address(text)
@@ -77,7 +78,6 @@ class Wish:
             now=instant(self.at, "--at") if self.at else None,
             allow_on_air=self.allow_on_air,
             allow_delete=self.allow_delete,
-            keep_unchanged=keep_unchanged,
             wait=self.wait,
         )
 
@@ -138,9 +138,18 @@ class Scene:
 
     @property
     def wanted(self) -> Wanted:
-        """Raises InvalidManifests when anything is wrong, or nothing was found at all while the ledger owns nothing either."""
+        """Raises InvalidManifests when anything is wrong, or no manifest was found at all."""
         loaded = self.loaded.require()
+        self.refuse_nothing(loaded)
         return Wanted(loaded.desired, loaded.digest, loaded.files, loaded.diagnostics, self.resolve)
+
+    def refuse_nothing(self, loaded: Loaded) -> None:
+        """A project without a single manifest is a wrong PATH, never a wish."""
+        if not loaded.files:
+            where = ", ".join(self.project.manifests) or str(self.path)
+            nothing = InvalidManifests((), f"no manifests found in {where} (looked for *.yaml, *.yml)")
+            nothing.next_step = "reconciler init"
+            raise nothing
 
     # what is remembered
 
@@ -157,10 +166,11 @@ class Scene:
 
     # the vendors and the engine
 
-    def transports(self, *, read_only: bool) -> Callable[[str, str], Transport]:
-        from reconciler.vendors import Account, Transports
+    def accounts(self) -> dict[str, Account]:
+        """The accounts of reconciler.yaml in the vendors' terms."""
+        from reconciler.vendors import Account
 
-        accounts = {
+        return {
             name: Account(
                 region=one.volcengine.region,
                 profile=one.volcengine.profile,
@@ -170,9 +180,13 @@ class Scene:
             )
             for name, one in self.project.accounts.items()
         }
+
+    def transports(self, *, read_only: bool) -> Callable[[str, str], Transport]:
+        from reconciler.vendors import Transports
+
         verbose = self.session.given.verbose > 1
         made = Transports(
-            accounts,
+            self.accounts(),
             self.session.env,
             home=Path.home(),
             clock=self.clock,
@@ -232,9 +246,11 @@ class Scene:
         except ValueError as wrong:
             raise UsageError(f"{flag}: {wrong}") from None
 
-    def plan(self, engine: Engine, wish: Wish, *, keep_unchanged: bool = True) -> Plan:
-        whole = wish.destroy or self.loaded.whole
-        return engine.plan(wish.options(whole=whole, keep_unchanged=keep_unchanged))
+    def plan(self, engine: Engine, wish: Wish) -> Plan:
+        return engine.plan(self.options(wish))
+
+    def options(self, wish: Wish) -> Options:
+        return wish.options(whole=wish.destroy or self.loaded.whole)
 
 
 def _root(path: str) -> Path:
@@ -248,7 +264,7 @@ def _stdin() -> bytes:
     return sys.stdin.buffer.read()
 
 
-def selection(wish: Wish) -> dict[str, Any]:
+def selection(wish: Wish, project: Project) -> dict[str, Any]:
     """A wish as the plan document keeps it; the path relative to where the plan was made."""
     return {
         "path": wish.path,
@@ -259,13 +275,8 @@ def selection(wish: Wish) -> dict[str, Any]:
         "prune": wish.prune,
         "allow_on_air": list(wish.allow_on_air),
         "allow_delete": wish.allow_delete,
+        "zone": project.zone,
     }
-
-
-def without_unchanged(plan: Plan) -> Plan:
-    """The plan without what stays as it is, for documents of very large projects."""
-    kept: tuple[Change, ...] = tuple(one for one in plan.changes if one.changes or one.wanted or one.warnings)
-    return replace(plan, changes=kept, unchanged=plan.unchanged + len(plan.changes) - len(kept))
 
 
 def private(path: Path, text: str) -> None:

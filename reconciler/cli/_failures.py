@@ -38,7 +38,7 @@ def told(wrong: ReconcilerError, ctx: click.Context) -> int:
 def in_words(wrong: ReconcilerError, run: Session) -> None:
     """On standard error."""
     look = run.look(sys.stderr)
-    if isinstance(wrong, InvalidManifests):
+    if isinstance(wrong, InvalidManifests) and wrong.diagnostics:
         for line in diagnostics.diagnostics(wrong.diagnostics, look, source=run.source):
             run.error(line)
         return
@@ -74,7 +74,11 @@ def document(wrong: ReconcilerError | str, exit_code: int, *, stream: bool) -> N
     if not stream:
         sys.stdout.write(json.dump(json.error(wrong, exit_code=exit_code)) + "\n")
         return
-    lines = json.ApplyStream(lambda line: sys.stdout.write(line + "\n") and None, lambda: datetime.now(UTC), program=__version__)
+
+    def _line(text: str) -> None:
+        sys.stdout.write(text + "\n")
+
+    lines = json.ApplyStream(_line, lambda: datetime.now(UTC), program=__version__)
     lines.version()
     lines.failed(wrong, exit_code=exit_code)
     lines.summary(exit_code=exit_code)

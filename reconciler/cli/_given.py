@@ -75,8 +75,7 @@ def add_global_options(command: click.Command, *, shown: bool = False) -> click.
     taken = {name for param in command.params for name in param.opts}
     for names, settings in _OPTIONS:
         if not taken & {name for name in names if name.startswith("-")}:
-            hidden = {} if shown else {"hidden": True}
-            command.params.append(click.Option(names, expose_value=False, callback=_keep, **settings, **hidden))
+            command.params.append(click.Option(names, expose_value=False, callback=_keep, hidden=not shown, **settings))
     if isinstance(command, click.Group) and not shown:
         for child in command.commands.values():
             add_global_options(child)

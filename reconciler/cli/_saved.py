@@ -16,6 +16,7 @@ from reconciler.engine import Engine
 from reconciler.errors import ReconcilerError, Stale
 from reconciler.model import Action, Plan
 from reconciler.render import json as documents
+from reconciler.render.look import rfc3339
 
 LIMIT = 64 * 1024 * 1024
 _DONE_BY_APPLY = frozenset({"create", "update", "replace", "delete", "start", "stop", "adopt", "forget"})
@@ -77,11 +78,13 @@ def checked(document: Mapping[str, Any], scene: Scene, engine: Engine, wish: Wis
         saved = documents.read_plan(document)
     except ValueError as wrong:
         raise _stale(str(wrong)) from None
+    if any(run.get("plan") == saved.id for run in ledger.history(1000)):
+        raise _stale("it was used already; see reconciler history")
     if saved.valid_until and scene.clock.now() >= saved.valid_until:
         raise _stale(_crossed(saved, scene.clock.now()))
     if saved.environment != scene.project.environment:
         raise _stale(f"it was made for environment {saved.environment or '(none)'}, this is {scene.project.environment or '(none)'}")
-    if saved.manifests_digest != scene.loaded.digest:
+    if saved.manifests_digest != engine.wanted.digest:
         raise _stale("the manifests changed since")
     fresh = scene.plan(engine, wish)
     now = {(str(one.address), one.observed.id if one.observed else ""): one for one in fresh.changes}
@@ -109,7 +112,7 @@ def _meaning(change: Mapping[str, Any]) -> tuple[Any, ...]:
 def _crossed(saved: Plan, now: datetime) -> str:
     crossed = [one for one in saved.changes if one.boundary and one.boundary <= now and one.changes]
     names = ", ".join(str(one.address) for one in crossed[:3])
-    until = documents.rfc3339(saved.valid_until) if saved.valid_until else ""
+    until = rfc3339(saved.valid_until) if saved.valid_until else ""
     return f"it was valid until {until}" + (f"; since then a time of {names} has come" if names else "")
 
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -19,11 +19,8 @@ from reconciler.cli._given import Given, given
 from reconciler.errors import UsageError
 from reconciler.model import Diagnostic, Place, Plan
 from reconciler.render import json
-from reconciler.render.look import Look
+from reconciler.render.look import Look, rfc3339
 from reconciler.render.terminal import tolerant, wants_color
-
-if TYPE_CHECKING:
-    from reconciler.render.reports import Findings
 
 REPORTS = ("github", "github-summary", "markdown", "json", "gitlab-terraform", "gitlab-codequality", "sarif", "junit", "html")
 
@@ -151,21 +148,23 @@ class Session:
 
     def report(self, plan: Plan | None = None, *, diagnostics: Sequence[Diagnostic] = (), document: Any = None, exit_code: int = 0) -> None:
         """Writes every report that was asked for."""
-        if not self.reports:
-            return
+        for kind, path in self.reports:
+            self._write_report(kind, path, self.rendered(kind, plan, diagnostics=diagnostics, document=document, exit_code=exit_code))
+
+    def rendered(
+        self, kind: str, plan: Plan | None = None, *, diagnostics: Sequence[Diagnostic] = (), document: Any = None, exit_code: int = 0
+    ) -> str:
+        """The text of one report."""
         from reconciler.render import reports
 
         found = reports.Findings(
             plan, tuple(diagnostics), document, exit_code=exit_code, workspace=self.workspace, version=__version__, checked=self.checked
         )
-        look = replace(self.look(), width=None, color=False)
-        for kind, path in self.reports:
-            self._write_report(kind, path, found, look)
+        return reports.REPORTS[kind](found, replace(self.look(), width=None, color=False))
 
-    def _write_report(self, kind: str, path: str, found: Findings, look: Look) -> None:
+    def _write_report(self, kind: str, path: str, text: str) -> None:
         from reconciler.render import reports
 
-        text = reports.REPORTS[kind](found, look)
         if kind == "github" and not path:
             self.tell(text.removesuffix("\n"))
             return
@@ -199,4 +198,4 @@ def _is_terminal(stream: Any) -> bool:
 
 
 def _now() -> str:
-    return json.rfc3339(datetime.now(UTC))
+    return rfc3339(datetime.now(UTC))

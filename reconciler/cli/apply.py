@@ -53,6 +53,7 @@ def apply(path: str, auto_approve: bool, parallelism: int, allow_env: tuple[str,
     if document is None:
         asked = Wish(path=path, allow_env=allow_env, **wish)
     else:
+        run.given.environment = run.given.environment or str(document.get("environment", ""))
         asked = _saved.wish_of(document, allow_on_air=wish["allow_on_air"], allow_delete=wish["allow_delete"], wait=wish["wait"])
     scene = Scene(run, asked.path, allow_env=allow_env)
     doing = Doing(run, scene, asked, parallelism=parallelism)
@@ -109,7 +110,7 @@ class Doing:
     def all(self, make: Callable[[Engine], Plan], *, question: str = "", answer: str = "", saved: bool = False) -> int:
         began = self.scene.clock.monotonic()
         try:
-            with self.halting(engine := self.scene.engine(writes=True, on_event=self.tell, parallelism=self.parallelism)):
+            with self.halting(engine := self.engine()):
                 made = make(engine)
                 self.show(made, seconds=self.scene.clock.monotonic() - began)
                 if not any(one.writes or one.action in (Action.ADOPT, Action.FORGET) for one in made.changes):
@@ -122,6 +123,10 @@ class Doing:
             code = 143 if self.signal == signal.SIGTERM or type(stop).__name__ == "Terminated" else 130
             self.run.error("interrupted; nothing was changed" if self.progress is None else "interrupted")
             return self.end(code, interrupted=True)
+
+    def engine(self) -> Engine:
+        """For a destroy the manifests stay unread: broken ones must not keep anybody from deleting."""
+        return self.scene.engine(writes=True, on_event=self.tell, parallelism=self.parallelism, declared=not self.wish.destroy)
 
     def show(self, made: Plan, *, seconds: float) -> None:
         if self.run.stream:
@@ -136,7 +141,7 @@ class Doing:
         self.progress = Progress(sys.stderr, self.run.look(sys.stderr), live=self.run.live, total=todo, height=size.lines)
         began = self.scene.clock.monotonic()
         try:
-            report = engine.apply(made, self.wish.options(whole=self.scene.loaded.whole), saved=saved)
+            report = engine.apply(made, self.scene.options(self.wish), saved=saved)
         finally:
             self.progress.close()
         seconds = self.scene.clock.monotonic() - began

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,7 +16,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--port", type=click.IntRange(0, 65535), default=8099, show_default=True, help="0 takes a free port.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; nothing else is allowed.")
 @click.option("--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep everything in FILE over restarts.")
-@click.option("--seed", multiple=True, metavar="NAME", help="Start with objects: demo, or tasks-1000. Repeatable.")
+@click.option("--seed", multiple=True, metavar="NAME", help="Start with objects: demo, corners, many-sessions, tasks-1000. Repeatable.")
 @click.option("--clock", metavar="TIME", help="Start the emulator's clock at TIME (RFC 3339); it runs on from there.")
 @click.option("--switch", "switches", multiple=True, metavar="NAME=VALUE", help="How the vendor behaves. Repeatable.")
 @click.option("--access-key", envvar="RECONCILER_EMULATOR_ACCESS_KEY", help="One more Volcengine access key.")
@@ -44,8 +45,11 @@ def emulator(
 
     \b
     Point your project at it with these keys:
-      Volcengine  AKLTEMULATOR / emulator-secret     (read-only: AKLTREADONLY / emulator-readonly)
-      Livepeer    lp-emulator-key                    (read-only: lp-readonly-key)
+      Volcengine  AKLTEMULATOR / emulator-secret
+      Livepeer    lp-emulator-key
+    or with these, which may only read:
+      Volcengine  AKLTREADONLY / emulator-readonly
+      Livepeer    lp-readonly-key
 
     \b
     What nobody has documented is a switch; see them all with their values:
@@ -70,17 +74,17 @@ def emulator(
     from reconciler.emulator.front import Emulator
 
     try:
-        standing = Clock(start_ms=instant_ms(clock)) if clock else Clock()
-        world = World(clock=standing, switches=_pairs(switches), data_file=data)
+        world = World(
+            clock=Clock(start_ms=instant_ms(clock)) if clock else None,
+            switches=_pairs(switches),
+            data_file=data,
+            extra_keys=_keys(access_key, secret_key, livepeer_key),
+        )
         if data is None or not data.exists():
             for name in seed:
                 control.sow(world, name)
     except (ValueError, KeyError, OSError) as mistake:
         raise click.UsageError(str(mistake)) from None
-    if access_key and secret_key:
-        world.data["keys"]["volcengine"][access_key] = {"secret": secret_key, "account": "2100000001"}
-    if livepeer_key:
-        world.data["keys"]["livepeer"][livepeer_key] = {"name": "extra"}
 
     from reconciler.emulator import server
 
@@ -98,6 +102,11 @@ def emulator(
         serving.run(sockets=[bare])
     finally:
         served.close()
+
+
+def _keys(access_key: str | None, secret_key: str | None, livepeer_key: str | None) -> dict[str, dict[str, Any]]:
+    volcengine = {access_key: {"secret": secret_key, "account": "2100000001"}} if access_key else {}
+    return {"volcengine": volcengine, "livepeer": {livepeer_key: {"name": "extra"}} if livepeer_key else {}}
 
 
 def _pairs(switches: tuple[str, ...]) -> dict[str, str]:

@@ -65,9 +65,9 @@ def planned(scene: Scene, wish: Wish, *, create: bool) -> tuple[Plan, dict[str, 
     from reconciler.cli._context import selection
     from reconciler.cli._saved import signed
 
-    engine = scene.engine(writes=False, create=create)
+    engine = scene.engine(writes=False, create=create, declared=not wish.destroy)
     made = scene.plan(engine, wish)
-    return made, signed(json.plan(made, selection=selection(wish)), scene.ledger(create=create).key)
+    return made, signed(json.plan(made, selection=selection(wish, scene.project)), scene.ledger(create=create).key)
 
 
 def show_plan(run: Session, made: Plan, document: dict[str, Any], *, seconds: float | None = None) -> None:
@@ -77,12 +77,7 @@ def show_plan(run: Session, made: Plan, document: dict[str, Any], *, seconds: fl
     elif run.given.output == "text":
         run.out(text.plan(made, run.look(), seconds=seconds))
     else:
-        from reconciler import __version__
-        from reconciler.render.reports import REPORTS as MADE
-        from reconciler.render.reports import Findings
-
-        found = Findings(made, document=document, workspace=made.workspace, version=__version__)
-        run.out(MADE[run.given.output](found, replace(run.look(), width=None, color=False)))
+        run.out(run.rendered(run.given.output, made, document=document))
 
 
 @click.command(short_help="Print a saved plan.")
@@ -107,6 +102,7 @@ def show(saved: Path) -> int:
     except ValueError as wrong:
         raise UsageError(f"{saved} cannot be read: {wrong}") from None
     run.workspace = made.workspace
+    run.show_in(str((document.get("selection") or {}).get("zone") or "UTC"))
     show_plan(run, made, document)
     run.report(made, document=document)
     return 0

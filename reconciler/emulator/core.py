@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
@@ -107,9 +108,9 @@ class Response:
 class Clock:
     """The only time the emulator knows: real time plus an offset, or frozen at an instant. Unit: milliseconds."""
 
-    def __init__(self, *, start_ms: int | None = None, frozen: bool = False) -> None:
+    def __init__(self, *, start_ms: int | None = None, frozen: bool = False, offset_ms: int = 0) -> None:
         self._frozen_at: int | None = None
-        self._offset = 0
+        self.offset = offset_ms
         if start_ms is not None:
             self.set(start_ms)
         if frozen:
@@ -125,7 +126,7 @@ class Clock:
         return self._frozen_at is not None
 
     def now_ms(self) -> int:
-        return self._frozen_at if self._frozen_at is not None else _real_ms() + self._offset
+        return self._frozen_at if self._frozen_at is not None else _real_ms() + self.offset
 
     def now_s(self) -> int:
         return self.now_ms() // 1000
@@ -134,7 +135,7 @@ class Clock:
         if self._frozen_at is not None:
             self._frozen_at = now_ms
         else:
-            self._offset = now_ms - _real_ms()
+            self.offset = now_ms - _real_ms()
 
     def advance(self, seconds: float) -> None:
         self.set(self.now_ms() + round(seconds * 1000))
@@ -237,7 +238,8 @@ class Ledger:
 
 class World:
     """Everything the emulated vendors know. `data[vendor]` is JSON-able and belongs to that vendor's module; `cache` is
-    never saved. Switch names carry the vendor (`live.update_semantics`); a bare name sets it for all that have it."""
+    never saved. Switch names carry the vendor (`live.update_semantics`); a bare name sets it for all that have it.
+    `extra_keys` ({"volcengine": {AK: {"secret", "account"}}, "livepeer": {key: {...}}}) outlive a reset."""
 
     def __init__(
         self,
@@ -246,9 +248,12 @@ class World:
         switches: Mapping[str, str] | None = None,
         data_file: Path | None = None,
         id_seed: str = "reconciler",
+        extra_keys: Mapping[str, Mapping[str, dict[str, Any]]] | None = None,
     ) -> None:
         self.lock = threading.RLock()
         self.clock = clock or Clock()
+        self._clock_given = clock is not None
+        self._extra_keys = extra_keys or {}
         self.id_seed = id_seed
         self.data_file = data_file
         self.switches: dict[str, str] = {}
@@ -266,6 +271,7 @@ class World:
     def _clear(self) -> None:
         self.data: dict[str, Any] = {vendor: {} for vendor in VENDORS}
         self.data["keys"] = json.loads(json.dumps(DEFAULT_KEYS))
+        self._add_keys()
         self.log: deque[Call] = deque(maxlen=LOG_LIMIT)
         self.ledger = Ledger()
         self.faults = FaultScript()
@@ -276,6 +282,10 @@ class World:
         self.landed: dict[int, Response] = {}
         self._paces: dict[tuple[str, str, str], deque[int]] = {}
         self.cache.clear()
+
+    def _add_keys(self) -> None:
+        for vendor, keys in self._extra_keys.items():
+            self.data["keys"].setdefault(vendor, {}).update(keys)
 
     def reset(self) -> None:
         """Forget every object, call and fault. Clock and switches stay."""
@@ -324,7 +334,8 @@ class World:
         for name, value in values.items():
             full = [name] if name in known else [each for each in known if each.partition(".")[2] == name]
             if not full:
-                raise UnknownSwitch(f"switch {name!r} is not known; GET /_emulator/switches lists them all")
+                near = get_close_matches(name, known, n=3, cutoff=0.5) or sorted(known)[:3]
+                raise UnknownSwitch(f"switch {name!r} is not known; did you mean {', '.join(near)}?")
             accepted |= {each: known[each].accept(value) for each in full}
         self.switches |= accepted
         self._switch_values.clear()
@@ -407,8 +418,7 @@ class World:
             return
         document = {
             "format": 1,
-            "now": self.clock.now_ms(),
-            "frozen": self.clock.frozen,
+            "clock": {"now": self.clock.now_ms(), "frozen": self.clock.frozen, "offset": self.clock.offset},
             "seq": self.seq,
             "ids": self._ids,
             "switches": self.switches,
@@ -424,17 +434,18 @@ class World:
         self._unsaved = False
 
     def load(self) -> None:
-        """Read the data file. A frozen clock is taken over; a running one runs on. ValueError when it is not ours."""
+        """Read the data file. Its clock is taken over unless one was given. ValueError when it is not ours."""
         assert self.data_file is not None
         document = json.loads(self.data_file.read_text(encoding="utf-8"))
         if not isinstance(document, dict) or document.get("format") != 1:
             raise ValueError(f"{self.data_file} is not a data file of this emulator; choose another name")
-        if document["frozen"] and not self.clock.frozen:
-            self.clock.set(document["now"])
-            self.clock.freeze()
+        if not self._clock_given:
+            saved = document["clock"]
+            self.clock = Clock.frozen_at(saved["now"]) if saved["frozen"] else Clock(offset_ms=saved["offset"])
         self.seq, self._ids = document["seq"], document["ids"]
         self.switches |= document["switches"]
         self.data = document["data"]
+        self._add_keys()
         self.ledger.events = document["ledger"]["events"]
         self.ledger.living = document["ledger"]["living"]
         self._switch_values.clear()

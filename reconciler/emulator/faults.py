@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-ANSWERS = ("500", "502", "504", "429", "403", "commonErr", "notJson", "html502")
+ANSWERS = ("500", "502", "504", "429", "403", "commonErr", "invalidTimestamp", "notJson", "html502")
 SPOILED = ("reset", "timeout", "halfBody")
 
 

@@ -14,7 +14,7 @@ from reconciler.emulator.core import Call, Request, Response, World
 from reconciler.emulator.faults import FaultRule
 
 _MODULES = {"live": "live", "rtc": "rtc", "livepeer": "livepeer"}
-_STATUS_FAULTS = {"500": 500, "502": 502, "504": 504, "429": 429, "403": 403}
+_STATUS_FAULTS = {"500": 500, "502": 502, "504": 504, "429": 429, "403": 403, "invalidTimestamp": 403}
 _SECRET_KEYS = re.compile(r"secret|token|password|accesskey|streamkey|authorization", re.IGNORECASE)
 
 

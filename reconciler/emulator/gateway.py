@@ -337,6 +337,7 @@ def fault_answer(world: World, request: Request, fault: str) -> Response | None:
         "504": ("InternalServiceTimeout", "The backend service timed out.", 504),
         "429": ("FlowLimitExceeded", "Request was rejected because the request speed is over the limit.", 429),
         "403": ("AccessDenied", "User is not authorized to perform this action.", 403),
+        "invalidTimestamp": ("InvalidTimestamp", "The Signature of the request is expired.", 403),
         "commonErr": ("CommonErr", "common error, please retry", 200),
     }
     if fault not in words:

@@ -41,6 +41,8 @@ _LAY_OUT = (
     "CREATE TRIGGER history_no_change BEFORE UPDATE OR DELETE ON @history FOR EACH ROW EXECUTE FUNCTION @no_change()",
     "CREATE TRIGGER history_no_truncate BEFORE TRUNCATE ON @history FOR EACH STATEMENT EXECUTE FUNCTION @no_change()",
 )
+# by a query, for to_regclass may answer from a cache that is older than the advisory lock
+_IS_THERE = "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'reconciler' AND tablename = 'schema_version'"
 _LAY_OUT_LOCK = 0x5265636F6E63696C  # "Reconcil"
 
 
@@ -82,13 +84,13 @@ class PostgresLedger(StoredLedger):
 
     def _has_schema(self, *, create: bool) -> bool:
         def read(run: Run) -> Any:
-            if run("SELECT to_regclass('reconciler.schema_version')").fetchone()[0] is None:
+            if not run(_IS_THERE).fetchone()[0]:
                 return None
             return run("SELECT version FROM @schema_version").fetchone()
 
         def make(run: Run) -> None:
             run("SELECT pg_advisory_xact_lock(?)", _LAY_OUT_LOCK)
-            if run("SELECT to_regclass('reconciler.schema_version')").fetchone()[0] is None:
+            if not run(_IS_THERE).fetchone()[0]:
                 for statement in _LAY_OUT:
                     run(statement)
                 run("INSERT INTO @schema_version (version) VALUES (?)", store.FORMAT)

@@ -226,3 +226,5 @@ def _clear(place: str) -> Iterator[None]:
         if store.APPEND_ONLY in str(wrong):
             raise LedgerError(f"the ledger {place}: {store.APPEND_ONLY}") from wrong
         raise store.damaged(place, str(wrong)) from wrong
+    except UnicodeDecodeError as wrong:  # SQLite quotes the damaged schema in its message
+        raise store.damaged(place, "its schema cannot be read") from wrong

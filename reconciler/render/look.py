@@ -37,6 +37,7 @@ COLOR = {
     Action.BLOCKED: "red",
 }
 
+_ENV = re.compile(r"\$\{env:[^}]*\}")
 _INSTANT = re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 
 
@@ -54,14 +55,14 @@ class Look:
 
     # instants
 
-    def instant(self, when: datetime) -> str:
-        """`2026-11-20 Fri 23:30 +08:00`; seconds only where they are not zero."""
-        there = when.astimezone(self.zone)
+    def instant(self, when: datetime, *, exact: bool = False) -> str:
+        """`2026-11-20 Fri 23:30 +08:00`; seconds only where they are not zero, fractions only when `exact`."""
+        there = when.astimezone(self.zone) if exact else when.astimezone(self.zone).replace(microsecond=0)
         return f"{_day(there)} {_time(there)} {_offset(there)}"
 
     def short(self, when: datetime, now: datetime) -> str:
         """`23:30` on the day of `now`, else with its day."""
-        there = when.astimezone(self.zone)
+        there = when.astimezone(self.zone).replace(microsecond=0)
         return _time(there) if there.date() == now.astimezone(self.zone).date() else f"{_day(there)} {_time(there)}"
 
     def span(self, window: Window) -> str:
@@ -99,7 +100,7 @@ class Look:
         if isinstance(value, bool):
             return "true" if value else "false"
         if isinstance(value, datetime):
-            return self.instant(value)
+            return self.instant(value, exact=True)
         if isinstance(value, Sealed | Secret):
             return clean(value.shown)
         if isinstance(value, Mapping):
@@ -119,15 +120,22 @@ class Look:
         if isinstance(before, datetime) and isinstance(after, datetime):
             return self.move(before, after)
         if isinstance(before, Sealed) and isinstance(after, Sealed):
-            keys = f"[key {fingerprint(before)} -> {fingerprint(after)}]"
-            if "://" not in after.shown and "://" not in before.shown:
-                return keys
-            if before.shown == after.shown:
-                shown = clean(after.shown)
-                return f"{shown if room is None else cut(shown, max(16, room - width(keys) - 2))}  {keys}"
+            return self._secrets(before, after, room)
         if isinstance(before, list) and isinstance(after, list):
             return self._lists(before, after, room)
         return " -> ".join(_fitted(self.value(before), self.value(after), room))
+
+    def _secrets(self, before: Sealed, after: Sealed, room: int | None) -> str:
+        """URLs as they may be shown, one of them where only hidden parts differ; and the fingerprints of what is hidden."""
+        keys = f"[key {fingerprint(before)} -> {fingerprint(after)}]"
+        old, new = clean(before.shown), clean(after.shown)
+        if "://" not in old and "://" not in new:
+            return keys
+        if _ENV.sub("***", old) == _ENV.sub("***", new):
+            return f"{new if room is None else cut(new, max(16, room - width(keys) - 2))}  {keys}"
+        if "***" in _ENV.sub("***", old + new):
+            return f"{' -> '.join(_fitted(old, new, None if room is None else room - width(keys) - 2))}  {keys}"
+        return " -> ".join(_fitted(old, new, room))
 
     def _lists(self, before: list[Any], after: list[Any], room: int | None) -> str:
         text = f"{self.value(before)} -> {self.value(after)}"

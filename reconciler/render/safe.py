@@ -35,7 +35,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 # --- Markdown and HTML ------------------------------------------------------------------------------------------------
 
-_MARKUP = re.compile(r"[\\`*_{}\[\]()#+.!|~=-]")
+_MARKUP = re.compile(r"[\\`*_\[\]#|~]")
 
 
 def code(text: object) -> str:
@@ -49,10 +49,10 @@ def code(text: object) -> str:
 
 
 def markdown(text: object) -> str:
-    """Plain Markdown text: markup and HTML escaped, @mentions, #references and bare links broken by a zero-width space."""
+    """Markdown text for the middle of a line: markup and HTML escaped, @mentions, #references and bare links broken by a zero-width space."""
     shown = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     shown = _MARKUP.sub(lambda found: "\\" + found[0], shown)
-    return shown.replace("@", "@&#8203;").replace("\\#", "\\#&#8203;").replace("://", ":&#8203;//").replace("www\\.", "www&#8203;\\.")
+    return shown.replace("@", "@&#8203;").replace("\\#", "\\#&#8203;").replace("://", ":&#8203;//").replace("www.", "www&#8203;.")
 
 
 def fence(lines: list[str], language: str = "") -> list[str]:

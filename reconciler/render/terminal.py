@@ -98,7 +98,7 @@ class Progress:
         who = result_line(event.address, event.action) if event.address else ""
         parts = [f"{word} {who}".rstrip()]
         seconds = event.result.seconds if event.result else (event.at - began).total_seconds()
-        if event.type != "apply_start" and event.address:
+        if event.type != "apply_start" and event.address and seconds >= 0.05:
             parts.append(length(round(seconds, 1)))
         if event.progress is not None:
             parts.append(f"{event.progress:.0%}")

@@ -213,7 +213,7 @@ def test_which_call_is_hit() -> None:
     assert [rule.fault for rule in script.rules] == ["429"]  # the spent ones are gone
 
 
-FAULTS = ["500", "502", "504", "429", "403", "commonErr", "reset", "timeout", "halfBody", "notJson", "html502"]
+FAULTS = ["500", "502", "504", "429", "403", "commonErr", "invalidTimestamp", "reset", "timeout", "halfBody", "notJson", "html502"]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -226,8 +226,11 @@ def test_before_has_no_effect_and_after_has(fault: str, when: str) -> None:
     assert volc.world.log[0].fault == f"{when} {fault}"
     if fault in ("reset", "timeout", "halfBody"):
         assert answer.spoil == fault
-    elif fault == "commonErr":
-        assert (answer.status, answer.error) == (200, "CommonErr")
+    elif fault in ("commonErr", "invalidTimestamp"):
+        assert (answer.status, answer.error) == {
+            "commonErr": (200, "CommonErr"),
+            "invalidTimestamp": (403, "InvalidTimestamp"),
+        }[fault]
     else:
         assert answer.status == {"notJson": 200, "html502": 502}.get(fault) or int(fault) == answer.status
     created = volc.world.log[0].effect.startswith("created")
@@ -318,6 +321,24 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     second = Volc(again).must("CreatePullToPushTask", relay())["TaskId"]
     assert second != first
     assert again.ledger.events[-1]["live_count"] == 2
+
+
+def test_a_running_clock_keeps_its_distance_to_real_time(tmp_path: Path) -> None:
+    file = tmp_path / "emulator.json"
+    World(data_file=file, clock=Clock(start_ms=NOW * 1000)).save()
+    assert 0 <= World(data_file=file).clock.now_ms() - NOW * 1000 < 60_000
+    assert World(data_file=file, clock=Clock.frozen_at(5)).clock.now_ms() == 5  # a clock that is given wins
+
+
+def test_extra_keys_outlive_a_reset_and_a_restart(tmp_path: Path) -> None:
+    keys = {"volcengine": {"AKX": {"secret": "x", "account": "1"}}}
+    world = World(clock=Clock.frozen_at(NOON), extra_keys=keys, data_file=tmp_path / "d.json")
+    Volc(world, key="AKX", secret="x").must("ListPullToPushTaskV2")
+    world.reset()
+    Volc(world, key="AKX", secret="x").must("ListPullToPushTaskV2")
+    world.save()
+    again = World(extra_keys={"volcengine": {"AKY": {"secret": "y", "account": "1"}}}, data_file=tmp_path / "d.json")
+    Volc(again, key="AKY", secret="y").must("ListPullToPushTaskV2")
 
 
 def test_switches_given_anew_win_over_saved_ones(tmp_path: Path) -> None:

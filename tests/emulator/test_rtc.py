@@ -50,6 +50,14 @@ def changed(path: str, value: Any, **canvas: Any) -> dict[str, Any]:
     return body
 
 
+def two_alike() -> dict[str, Any]:
+    """Index defaults to 0: without one, the regions of two streams cannot be told apart."""
+    body = changed("TargetStreams", {"StreamList": [{"UserId": "a"}, {"UserId": "b"}]})
+    for region in body["Layout"]["CustomLayout"]["Regions"]:
+        region["StreamIndex"] = 0
+    return body
+
+
 REGION = "Layout.CustomLayout.Regions.0."
 CANVAS = "Layout.CustomLayout.Canvas."
 
@@ -105,6 +113,7 @@ BAD_RECORDS = [
     ("a region too few", changed("TargetStreams", streams("a", "b", "c")), "InvalidParameter"),
     ("streams without index in a custom layout", changed("TargetStreams", {"StreamList": [{"UserId": "a"}, {"UserId": "b"}]}),
      "InvalidParameter"),
+    ("two regions for two streams of one index", two_alike(), "InvalidParameter"),
     ("region beside the canvas", changed(REGION + "LocationX", 1280), "InvalidParameter"),
     ("region below the canvas", changed(REGION + "LocationY", 720), "InvalidParameter"),
     ("region wider than the canvas", changed(REGION + "Width", 1281), "InvalidParameter"),
@@ -376,6 +385,17 @@ def test_room_events_can_be_scripted_ahead() -> None:
     api.must("StartRecord", start())
     api.world.clock.advance(3600)
     assert task(api, "Record")["EndTime"] == MS + 240_000
+
+
+@pytest.mark.parametrize(("silence", "ended"), [(179, 0), (180, MS + 240_000)])
+def test_a_silence_between_two_looks_counts(silence: int, ended: int) -> None:
+    api = volc()
+    rooms(api.world, streams=HOST)
+    rooms(api.world, streams=[], at=MS + 60_000)
+    rooms(api.world, streams=HOST, at=MS + 60_000 + silence * 1000)
+    api.must("StartRecord", start())
+    api.world.clock.advance(3600)
+    assert task(api, "Record")["EndTime"] == ended
 
 
 def test_excluded_streams_do_not_keep_a_task_alive() -> None:

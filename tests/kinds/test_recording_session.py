@@ -213,6 +213,37 @@ def test_layout_modes(mode, number):
     assert started(spec(layout={"mode": mode}))["Layout"] == {"LayoutMode": number}
 
 
+WORDS = [
+    ("regions.0.renderMode", {"stretch": 3, "fill": 1, "fit": 2}, "RenderMode"),
+    ("regions.0.alternateImageFill", {"videoRatio": 0, "ownRatio": 1}, "AlternateImageFillMode"),
+    ("regions.0.media", {"audioVideo": 0, "audio": 1, "video": 2}, "MediaType"),
+    ("encode.audio.profile", {"lc": 0, "heAac": 1, "heAacV2": 2}, "AudioProfile"),
+    ("encode.video.codec", {"h264": 0, "bytevc1": 1}, "VideoCodec"),
+    ("control.media", {"audioVideo": 0, "audio": 1}, "MediaType"),
+    ("control.frameInterpolation", {"repeat": 0, "black": 1}, "FrameInterpolationMode"),
+    ("storage.vod.storageClass", {"standard": 1, "archive": 2, "infrequentAccess": 3}, "StorageClass"),
+    ("storage.tos.region", {"cn-beijing": 0, "cn-guangzhou": 1, "cn-shanghai": 2, "ap-southeast-1": 3}, "Region"),
+    ("storage.vod.region", {"cn-north-1": 0, "ap-southeast-1": 1}, "Region"),
+]
+
+
+@pytest.mark.parametrize(("path", "words", "name"), WORDS, ids=[path for path, _, _ in WORDS])
+def test_words_become_the_vendors_integers(path, words, name):
+    for word, number in words.items():
+        match path.split("."):
+            case ["regions", _, key]:
+                body = started(custom(regions=[LARGE, {**SMALL, key: word}]))["Layout"]["CustomLayout"]["Regions"][1]
+            case ["encode", block, key]:
+                body = started(spec(encode={block: {key: word}}))["Encode"]
+            case ["control", key]:
+                body = started(spec(control={key: word}))["Control"]
+            case ["storage", "tos", key]:
+                body = started(spec(storage={"tos": {"accountId": "1", "bucket": "b", key: word}}))["StorageConfig"]["TosConfig"]
+            case ["storage", _, key]:
+                body = started(spec(storage={"vod": {"accountId": "1", "space": "s", key: word}}))["StorageConfig"]["VodConfig"]
+        assert body[name] == number
+
+
 @pytest.mark.parametrize(
     ("store", "vendor", "region"),
     [

@@ -1,5 +1,7 @@
 """Values by YAML 1.2's core schema, and everything hostile refused with its place."""
 
+# ruff: noqa: E501 - tables of texts
+
 from __future__ import annotations
 
 import json
@@ -64,20 +66,20 @@ HOSTILE = [
     ("time stamp tag", "a: !!timestamp 2026-12-01\n", "1:4 RC005"),
     ("set tag", "a: !!set {b: }\n", "1:4 RC005"),
     ("tag that lies", "a: !!int twelve\n", "1:4 RC005"),
-    ("tag directive", "%TAG ! tag:evil.example,2026:\n---\na: 1\n", "2:1 RC005"),
-    ("yaml 1.1", "%YAML 1.1\n---\na: no\n", "2:1 RC005"),
+    ("tag directive", "%TAG ! tag:evil.example,2026:\n---\na: 1\n", "1:1 RC005"),
+    ("yaml 1.1", "%YAML 1.1\n---\na: no\n", "1:1 RC005"),
     ("merge key", "x: &x {a: 1}\nb:\n  <<: *x\n", "3:3 RC005"),
     ("number as key", "12: a\n", "1:1 RC006"),
     ("boolean as key", "true: a\n", "1:1 RC006"),
     ("null as key", "~: a\n", "1:1 RC006"),
-    ("empty key", ": a\n", "1:1 RC006"),
+    ("empty key", "? \n: a\n", "1:2 RC006"),
     ("list as key", "[a, b]: c\n", "1:1 RC006"),
     ("block as key", "? {a: b}\n: c\n", "1:3 RC006"),
     ("alias as key", "a: &a b\n*a : c\n", "2:1 RC006"),
     ("alias without anchor", "a: *nobody\n", "1:4 RC007"),
     ("alias to another document", "a: &a 1\n---\nb: *a\n", "3:4 RC007"),
     ("node that contains itself", "a: &a [*a]\n", "1:8 RC007"),
-    ("aliases that explode", BOMB, "5:17 RC007"),
+    ("aliases that explode", BOMB, "4:29 RC007"),
     ("long text through many aliases", f"a: &a {'x' * 200_000}\nb: [{','.join(['*a'] * 9)}]\n", "2:17 RC007"),
     ("deep lists", "a: " + "[" * 33 + "]" * 33 + "\n", "1:35 RC008"),
     ("deep blocks", "".join("  " * at + "a:\n" for at in range(33)) + "  " * 33 + "b: 1\n", "33:65 RC008"),

@@ -29,7 +29,11 @@ class Layout(Spec):
 
     @model_validator(mode="after")
     def _agree(self) -> Layout:
-        faults(fault("RC902", f"region {at} is the host", at=f"regions.{at}.user") for at, one in enumerate(self.regions or ()) if one.user == "host")
+        faults(
+            fault("RC902", f"region {at} is the host", at=f"regions.{at}.user")
+            for at, one in enumerate(self.regions or ())
+            if one.user == "host"
+        )
         return self
 
 
@@ -155,7 +159,9 @@ def lines(loaded: manifest.Loaded) -> list[str]:
 HEAD = "apiVersion: broadcast.reconciler/v1\n"
 
 
-def pump(name: str = "one", *, start: str = "2026-12-01T08:00:00Z", duration: str = "1h", spec: str = "", meta: str = "", more: str = "") -> str:
+def pump(
+    name: str = "one", *, start: str = "2026-12-01T08:00:00Z", duration: str = "1h", spec: str = "", meta: str = "", more: str = ""
+) -> str:
     """A right manifest in seven lines: apiVersion, kind, metadata, schedule, spec, spec.url, then `spec`'s lines."""
     return (
         f"{HEAD}kind: Pump\nmetadata: {{name: {name}{meta}}}\nschedule: {{start: {start}, duration: {duration}}}\n{more}"

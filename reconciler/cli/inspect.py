@@ -1,0 +1,467 @@
+"""get, state, history, force-unlock: what is live, and what the ledger remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from reconciler.cli import _flags
+from reconciler.cli._session import Session, session
+from reconciler.errors import ReconcilerError, UsageError
+from reconciler.model import Action, Address, Change, Entry, Phase, Presence, Stage
+from reconciler.render import json
+from reconciler.render.look import Look, length, rfc3339, window_of
+from reconciler.render.safe import clean
+from reconciler.render.tables import pairs, table
+
+if TYPE_CHECKING:
+    from reconciler.cli._context import Scene
+    from reconciler.ledger import Ledger
+
+T = TypeVar("T")
+
+_STATUS = {
+    Action.NOOP: "ok",
+    Action.CREATE: "missing",
+    Action.UPDATE: "differs",
+    Action.REPLACE: "differs",
+    Action.DELETE: "not declared",
+    Action.FORGET: "gone",
+    Action.ADOPT: "not adopted",
+    Action.START: "not running",
+    Action.STOP: "should stop",
+    Action.WAIT: "waiting",
+    Action.BLOCKED: "blocked",
+}
+
+
+@click.command(short_help="Show what is declared and live, with stage and countdown.")
+@click.argument("what", metavar="[KIND[/NAME]]", required=False, shell_complete=_flags.addresses)
+@click.option("-w", "--watch", is_flag=True, help="Again and again, until Ctrl-C.")
+@click.option("--interval", type=click.FloatRange(min=1), default=5.0, show_default=True, metavar="SECONDS", help="How often with --watch.")
+def get(what: str | None, watch: bool, interval: float) -> int:
+    """Show every object of a kind, or one: its stage at the vendor, when it is on air, and how long until then.
+
+    \b
+      reconciler get
+      reconciler get RelayTask
+      reconciler get RelayTask/morning-news -o json
+      reconciler get RecordingSession --watch
+    """
+    from reconciler.cli._context import Scene, Wish
+
+    run = session()
+    run.formats("name")
+    scene = Scene(run)
+    kind, address = _asked(what, scene)
+    engine = scene.engine(writes=False)
+    wish = Wish(targets=(str(address),) if address else (), allow_on_air=("*",))  # a look touches nothing: no guard need stop it
+    while True:
+        made = scene.plan(engine, wish)
+        rows = [one for one in made.changes if not kind or one.address.kind == kind]
+        if address and not rows:
+            raise UsageError(f"{address} is neither declared nor remembered", next_step=f"reconciler get {address.kind}")
+        _show_status(run, rows, made.generated_at)
+        if not watch:
+            return 0
+        run.out("")
+        scene.clock.sleep(interval)
+
+
+def _asked(what: str | None, scene: Scene) -> tuple[str, Address | None]:
+    from reconciler.cli._context import address
+    from reconciler.cli.manifests import known_kind
+
+    if not what:
+        return "", None
+    name, slash, rest = what.partition("/")
+    kind = str(known_kind(name, scene.kinds).name)
+    return kind, address(f"{kind}/{rest}") if slash else None
+
+
+def _show_status(run: Session, rows: list[Change], now: datetime) -> None:
+    if run.json:
+        run.document({"format_version": json.FORMAT_VERSION, "at": rfc3339(now), "objects": [_status_document(one, now) for one in rows]})
+    elif run.given.output == "name":
+        run.out([clean(one.address) for one in rows])
+    else:
+        look = run.look()
+        if not rows:
+            run.out("Nothing is declared, and nothing is remembered.")
+        elif len(rows) == 1 and look.verbosity > 0:
+            run.out(pairs(_detail(rows[0], now, look)))
+        else:
+            heads = ("ADDRESS", "STAGE", "ON AIR", "COUNTDOWN", "STATUS", "ID")
+            run.out(table(heads, (_row(one, now, look) for one in rows), look))
+
+
+def _row(one: Change, now: datetime, look: Look) -> tuple[str, ...]:
+    window = window_of(one)
+    return (
+        str(one.address),
+        _stage(one),
+        look.span(window) if window else "",
+        _countdown(one, now),
+        _STATUS[one.action],
+        one.observed.id if one.observed and one.observed.presence is not Presence.ABSENT else "",
+    )
+
+
+def _detail(one: Change, now: datetime, look: Look) -> list[tuple[str, object]]:
+    heads = ("address", "stage", "on air", "countdown", "status", "id")
+    rows: list[tuple[str, object]] = list(zip(heads, _row(one, now, look), strict=True))
+    rows += [
+        ("declared at", one.place or ""),
+        ("account", one.account),
+        ("reason", look.local(one.reason)),
+        ("needs", look.local(one.needs)),
+    ]
+    if one.observed and one.observed.detail:
+        rows.append(("detail", one.observed.detail))
+    return rows
+
+
+def _stage(one: Change) -> str:
+    if one.stage is Stage.ON_AIR:
+        return "ON AIR"
+    progress = one.observed.progress if one.observed else None
+    if one.stage is Stage.MAKING and progress is not None:
+        return f"making {progress:.0%}"
+    if one.stage is not Stage.NONE:
+        return one.stage.value
+    return one.observed.presence.value if one.observed else "absent"
+
+
+def _countdown(one: Change, now: datetime) -> str:
+    window = window_of(one)
+    if window is None:
+        return ""
+    if now < window.start:
+        return f"begins in {length(window.start - now)}"
+    if window.end is None:
+        return f"since {length(now - window.start)}"
+    return f"ends in {length(window.end - now)}" if now < window.end else f"over for {length(now - window.end)}"
+
+
+_STATUS_KEYS = (
+    *("address", "kind", "name", "occurrence", "source", "account", "id"),
+    *("phase", "stage", "window", "live_window", "on_air", "reason"),
+)
+
+
+def _status_document(one: Change, now: datetime) -> dict[str, Any]:
+    window = window_of(one)
+    ahead = window.start if window and now < window.start else window.end if window else None
+    document = json.change(one)
+    kept = (
+        "address",
+        "kind",
+        "name",
+        "occurrence",
+        "source",
+        "account",
+        "id",
+        "phase",
+        "stage",
+        "window",
+        "live_window",
+        "on_air",
+        "reason",
+    )
+    return {name: document[name] for name in kept} | {
+        "presence": one.observed.presence.value if one.observed else "absent",
+        "status": _STATUS[one.action],
+        "progress": one.observed.progress if one.observed else None,
+        "seconds_to_boundary": round((ahead - now).total_seconds(), 3) if ahead and ahead > now else None,
+        "upcoming": one.phase in (Phase.UPCOMING, Phase.IMMINENT),
+        "live": document["before"],
+        "declared": document["after"],
+    }
+
+
+# --- the ledger -------------------------------------------------------------------------------------------------------
+
+
+def _with_ledger(work: Callable[[Session, Scene, Ledger], T], *, create: bool = False) -> T:
+    from reconciler.cli._context import Scene
+
+    run = session()
+    run.formats()
+    scene = Scene(run)
+    return work(run, scene, scene.ledger(create=create))
+
+
+@click.group(short_help="List, show, move and forget what the ledger remembers.")
+def state() -> None:
+    """What this workspace owns, as the ledger remembers it. Nothing here calls a vendor.
+
+    \b
+      reconciler state list
+      reconciler state show RelayTask/morning-news
+      reconciler state mv RelayTask/morning RelayTask/morning-news
+      reconciler state rm RelayTask/handed-over
+    """
+
+
+@state.command("list", short_help="Every object this workspace owns.")
+def state_list() -> int:
+    """List every object this workspace owns, and every write whose result is unknown.
+
+    \b
+      reconciler state list
+      reconciler state list -o json
+    """
+
+    def work(run: Session, _: Scene, ledger: Ledger) -> int:
+        entries = [entry for _, entry in sorted(ledger.entries().items())]
+        intents = ledger.open_intents()
+        if run.json:
+            run.document(
+                {
+                    "format_version": json.FORMAT_VERSION,
+                    "workspace": run.workspace,
+                    "lineage": ledger.lineage,
+                    "serial": ledger.serial,
+                    "entries": [entry_document(entry) for entry in entries],
+                    "unsettled": [
+                        {"address": str(one.address), "action": one.action, "sent": rfc3339(one.sent), "horizon": rfc3339(one.horizon)}
+                        for one in intents
+                    ],
+                }
+            )
+            return 0
+        look = run.look()
+        if not entries and not intents:
+            run.out(f"Workspace {clean(run.workspace)} owns nothing.")
+            return 0
+        rows = [(entry.address, entry.id, entry.account, _when(entry, look), _marks(entry)) for entry in entries]
+        if rows:
+            run.out(table(("ADDRESS", "ID", "ACCOUNT", "ON AIR", "MARKS"), rows, look))
+        for one in intents:
+            run.out(f"! {clean(one.address)}  {clean(one.action)} sent {look.instant(one.sent)}, result unknown")
+        run.out(f"{len(entries)} owned by workspace {clean(run.workspace)}, serial {ledger.serial}.")
+        return 0
+
+    return _with_ledger(work)
+
+
+@state.command("show", short_help="One object, in full.")
+@click.argument("address", metavar="ADDR", shell_complete=_flags.addresses)
+def state_show(address: str) -> int:
+    """Show all that is remembered of one object; secrets as fingerprints.
+
+    \b
+      reconciler state show RelayTask/morning-news
+    """
+    from reconciler.cli import _context
+
+    where = _context.address(address)
+
+    def work(run: Session, _: Scene, ledger: Ledger) -> int:
+        entry = _entry(ledger, where)
+        if run.json:
+            run.document({"format_version": json.FORMAT_VERSION, **entry_document(entry)})
+            return 0
+        look = run.look()
+        rows: list[tuple[str, object]] = [
+            ("address", entry.address),
+            ("id", entry.id),
+            ("account", entry.account),
+            ("identity", entry.identity),
+            ("incarnation", entry.incarnation),
+            ("on air", _when(entry, look)),
+            ("changed", look.instant(entry.changed) if entry.changed else ""),
+            ("marks", _marks(entry)),
+            ("depends on", ", ".join(map(str, entry.depends_on))),
+        ]
+        lines = pairs(rows)
+        for key, value in (entry.applied or {}).items():
+            lines.append(f"  {clean(key)}: {look.value(value)}")
+        run.out(lines)
+        return 0
+
+    return _with_ledger(work)
+
+
+@state.command("mv", short_help="Remember an object under another address.")
+@click.argument("old", metavar="ADDR", shell_complete=_flags.addresses)
+@click.argument("new", metavar="NEW")
+def state_mv(old: str, new: str) -> int:
+    """Remember an object under another address; nothing happens to the object. In manifests, metadata.renamedFrom does it.
+
+    \b
+      reconciler state mv RelayTask/morning RelayTask/morning-news
+    """
+    from reconciler.cli import _context
+
+    here, there = _context.address(old), _context.address(new)
+    if here.kind != there.kind:
+        raise UsageError(f"{here} cannot become {there}: the kind stays")
+
+    def work(run: Session, _: Scene, ledger: Ledger) -> int:
+        _entry(ledger, here)
+        ledger.move(here, there)
+        return _said(run, f"{here} is now {there}.", moved=str(here), to=str(there))
+
+    return _with_ledger(work, create=True)
+
+
+@state.command("rm", short_help="Forget an object; it stays at the vendor.")
+@click.argument("addresses", metavar="ADDR...", nargs=-1, required=True, shell_complete=_flags.addresses)
+def state_rm(addresses: tuple[str, ...]) -> int:
+    """Forget objects. They stay live at the vendor and are no longer ours: no plan will touch them.
+
+    \b
+      reconciler state rm RelayTask/handed-over
+    """
+    from reconciler.cli import _context
+
+    names = [_context.address(one) for one in addresses]
+
+    def work(run: Session, _: Scene, ledger: Ledger) -> int:
+        for name in names:
+            _entry(ledger, name)
+        for name in names:
+            ledger.remove(name)
+        return _said(run, f"Forgotten: {', '.join(map(str, names))}. Nothing was deleted.", forgotten=[str(name) for name in names])
+
+    return _with_ledger(work, create=True)
+
+
+def _entry(ledger: Ledger, address: Address) -> Entry:
+    entry = ledger.entry(address)
+    if entry is None:
+        raise NotRemembered(f"{address} is not in the ledger", next_step="reconciler state list")
+    return entry
+
+
+class NotRemembered(ReconcilerError):
+    exit_code = 1
+
+
+def _said(run: Session, text: str, **facts: Any) -> int:
+    if run.json:
+        run.document({"format_version": json.FORMAT_VERSION, **facts})
+    else:
+        run.out(clean(text))
+    return 0
+
+
+def _when(entry: Entry, look: Look) -> str:
+    return look.span(entry.window) if entry.window else ""
+
+
+def _marks(entry: Entry) -> str:
+    marks = (("ended", entry.ended), ("protect", entry.protect), ("retain", entry.retain))
+    return ", ".join(name for name, set_ in marks if set_)
+
+
+def entry_document(entry: Entry) -> dict[str, Any]:
+    """An entry of the ledger as JSON."""
+    return {
+        "address": str(entry.address),
+        "account": entry.account,
+        "id": entry.id,
+        "identity": entry.identity,
+        "incarnation": entry.incarnation,
+        "window": json.window(entry.window),
+        "started": rfc3339(entry.started) if entry.started else None,
+        "changed": rfc3339(entry.changed) if entry.changed else None,
+        "ended": entry.ended,
+        "protect": entry.protect,
+        "retain": entry.retain,
+        "on_air_change": entry.on_air_change.value,
+        "depends_on": [str(one) for one in entry.depends_on],
+        "applied": json.plain(entry.applied) if entry.applied is not None else None,
+    }
+
+
+@click.command(short_help="Show past applies.")
+@click.argument("which", metavar="[RUN | PLAN]", required=False)
+@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+def history(which: str | None, limit: int) -> int:
+    """Show past applies, newest first: when, who, and what became of them; or one of them in full.
+
+    \b
+      reconciler history
+      reconciler history 77d0b2
+    """
+
+    def work(run: Session, _: Scene, ledger: Ledger) -> int:
+        runs = ledger.history(1000 if which else limit)
+        if which:
+            runs = [one for one in runs if str(one.get("run", "")).startswith(which) or str(one.get("plan", "")).startswith(which)]
+            if not runs:
+                raise NotRemembered(f"no apply {which} is in the history", next_step="reconciler history")
+        if run.json:
+            run.document({"format_version": json.FORMAT_VERSION, "runs": json.plain(runs)})
+            return 0
+        look = run.look()
+        if not runs:
+            run.out("Nothing was applied yet.")
+            return 0
+        rows = [
+            (_at(one, look), one.get("run", ""), str(one.get("plan", ""))[:6], one.get("who", ""), one.get("exit", ""), _results(one))
+            for one in runs
+        ]
+        run.out(table(("WHEN", "RUN", "PLAN", "WHO", "EXIT", "RESULTS"), rows, look))
+        if which:
+            told = [
+                (
+                    item.get("outcome", ""),
+                    item.get("action", ""),
+                    item.get("address", ""),
+                    item.get("request_id", ""),
+                    item.get("message", ""),
+                )
+                for one in runs
+                for item in one.get("results", ())
+            ]
+            run.out(["", *table(("OUTCOME", "ACTION", "ADDRESS", "REQUEST", "MESSAGE"), told, look)])
+        return 0
+
+    return _with_ledger(work)
+
+
+def _at(run: dict[str, Any], look: Look) -> str:
+    when = run.get("at", "")
+    try:
+        return look.instant(when if isinstance(when, datetime) else datetime.fromisoformat(str(when)))
+    except ValueError:
+        return str(when)
+
+
+def _results(run: dict[str, Any]) -> str:
+    count: dict[str, int] = {}
+    for one in run.get("results", ()):
+        count[one.get("outcome", "")] = count.get(one.get("outcome", ""), 0) + 1
+    return ", ".join(f"{number} {name}" for name, number in count.items()) or "nothing to do"
+
+
+@click.command("force-unlock", short_help="Free the lock of a run that died elsewhere.")
+@_flags.auto_approve
+def force_unlock(auto_approve: bool) -> int:
+    """Free the workspace's lock. Whoever held it can no longer write here, but a request on its way still may arrive.
+
+    The lock of a process that died on this machine frees itself; so does any other when its lease runs out.
+
+    \b
+      reconciler force-unlock
+    """
+
+    def work(run: Session, _: Scene, ledger: Ledger) -> int:
+        held = ledger.held()
+        if held is None:
+            return _said(run, "Nobody holds the lock.", held=None)
+        run.note(f"The lock is held by {clean(held)}")
+        if not auto_approve and not run.confirmed("Take it away? Only 'yes' does:", "yes"):
+            run.error("Nothing was changed.")
+            return 1
+        gone = ledger.force_unlock()
+        run.note("Next: reconciler refresh")
+        return _said(run, f"Freed: {gone or held}.", held=str(gone or held))
+
+    return _with_ledger(work, create=True)

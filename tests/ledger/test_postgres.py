@@ -1,0 +1,280 @@
+"""The server: connections that break around a commit, passwords that must not show, and what a team's database refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler import crash
+from reconciler.errors import LedgerError, LockHeld, Stale
+from reconciler.ledger import open_ledger
+from tests.ledger.conftest import HandClock, Where
+from tests.ledger.runner import WallClock
+from tests.ledger.things import MORNING, an_entry, an_intent
+
+psycopg = pytest.importorskip("psycopg")
+
+
+class Wire:
+    """A socket before the server that can break the connection at the next commit: before it arrives, or before its answer does."""
+
+    def __init__(self, server_folder: str, folder: Path) -> None:
+        self.cut = ""
+        self.cuts = 0
+        self.connections = 0
+        self._target = f"{server_folder}/.s.PGSQL.5432"
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(folder / ".s.PGSQL.5432"))
+        self._listener.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self.connections += 1
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self._target)
+                threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
+                threading.Thread(target=self._return, args=(server, client), daemon=True).start()
+
+    def _forward(self, client: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError), client, server:
+            while data := client.recv(65536):
+                if self.cut and b"COMMIT" in data:
+                    self.cuts += 1
+                    if self.cut == "answer":
+                        self.cut = "returning"
+                        server.sendall(data)
+                        continue
+                    self.cut = ""
+                    break
+                server.sendall(data)
+            for one in (client, server):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def _return(self, server: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(65536):
+                if self.cut == "returning":
+                    self.cut = ""
+                    break
+                client.sendall(data)
+            for one in (client, server):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.fixture
+def wire(postgres: Where, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Wire, Where]]:
+    folder = tmp_path_factory.mktemp("w")
+    found = re.search(r"host=([^&]*)", postgres.url)
+    assert found
+    between = Wire(found[1], folder)
+    yield between, replace(postgres, url=postgres.url.replace(found[1], str(folder)))
+    between.close()
+
+
+def one_write(ledger: Any, name: str) -> tuple[Callable[[], object], Callable[[], object]]:
+    """(the write, what tells that it happened exactly once)."""
+    lease = ledger.acquire("ada", timeout=0) if name not in ("acquire", "put") else None
+    if name in ("confirm", "settle", "reject"):
+        ledger.begin(lease, an_intent())
+    match name:
+        case "acquire":
+            return lambda: ledger.acquire("ada", timeout=0), lambda: ledger.held().holder
+        case "put":
+            return lambda: ledger.put(an_entry()), ledger.entries
+        case "begin":
+            return lambda: ledger.begin(lease, an_intent()), lambda: len(ledger.open_intents())
+        case "confirm":
+            return lambda: ledger.confirm(lease, "i1", entry=an_entry()), lambda: (ledger.open_intents(), ledger.entries())
+        case "settle":
+            return lambda: ledger.settle("i1", present=True, entry=an_entry()), lambda: (ledger.open_intents(), ledger.entries())
+        case "reject":
+            return lambda: ledger.reject(lease, "i1", "no"), ledger.open_intents
+        case "plan":
+            return lambda: ledger.use_plan("p"), lambda: None
+        case "record":
+            return lambda: ledger.record({"run": "a"}), ledger.history
+        case "renew":
+            return lease.renew, lambda: ledger.held() == lease.held
+        case _:
+            return lease.release, ledger.held
+
+
+WRITES = {
+    "acquire": "ada",
+    "put": {MORNING: an_entry()},
+    "begin": 1,
+    "confirm": ([], {MORNING: an_entry()}),
+    "settle": ([], {MORNING: an_entry()}),
+    "reject": [],
+    "plan": None,
+    "record": [{"run": "a"}],
+    "renew": True,
+    "release": None,
+}
+
+
+@pytest.mark.parametrize("lost", ["request", "answer"])
+@pytest.mark.parametrize("name", WRITES)
+def test_a_connection_lost_at_the_commit_loses_and_doubles_nothing(wire: tuple[Wire, Where], name: str, lost: str) -> None:
+    between, place = wire
+    ledger = place.open()
+    write, told = one_write(ledger, name)
+    between.cut = lost
+    write()
+    assert between.cuts == 1
+    assert between.connections == 2
+    assert told() == WRITES[name]
+    if name == "plan":
+        with pytest.raises(Stale):
+            ledger.use_plan("p")
+    if name == "acquire":
+        assert place.sql("SELECT epoch FROM @workspaces") == [(1,)]
+
+
+def test_a_backend_that_is_killed_is_replaced(postgres: Where) -> None:
+    ledger = postgres.open()
+    shots = []
+
+    def shoot(name: str) -> None:
+        if name == "ledger.begin.before" and not shots:
+            shots.append(postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'reconciler'"))
+
+    with ledger.acquire("ada", timeout=0) as lease:
+        crash.hook = shoot
+        try:
+            ledger.begin(lease, an_intent())
+        finally:
+            crash.hook = None
+        assert shots == [[(True,)]]
+        assert [intent.id for intent in ledger.open_intents()] == ["i1"]
+        postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'reconciler'")
+        assert ledger.entries() == {}
+
+
+def test_a_server_that_stays_away_is_an_error(wire: tuple[Wire, Where]) -> None:
+    between, place = wire
+    ledger = place.open()
+    between.close()
+    between._target = "/nowhere"
+    place.sql("SELECT 1")
+    postgres_gone = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'reconciler'"
+    direct = replace(place, url=place.url)
+    direct.sql(postgres_gone)
+    folder = re.search(r"host=([^&]*)", place.url)
+    assert folder
+    (Path(folder[1]) / ".s.PGSQL.5432").unlink()
+    with pytest.raises(LedgerError, match="cannot be reached") as refusal:
+        ledger.put(an_entry())
+    assert refusal.value.next_step == "reconciler doctor"
+    assert place.clock.slept == pytest.approx(3.5)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada:hunter2@127.0.0.1:1/news",
+        "postgresql://ada@127.0.0.1:1/news?password=hunter2",
+        "postgresql://ada:hunter2@127.0.0.1:port/news",
+        "postgresql://ada:x@hunter2@127.0.0.1:1/news",
+        "postgresql://ada:%zzhunter2@127.0.0.1/news",
+        "postgresql://ada:hunter2@127.0.0.1:1/news?nonsense=1",
+    ],
+    ids=["refused", "as a parameter", "a wrong port", "an unescaped @", "a wrong escape", "a wrong parameter"],
+)
+def test_no_error_shows_the_password(tmp_path: Path, clock: HandClock, url: str) -> None:
+    with pytest.raises(LedgerError) as refusal:
+        open_ledger(url, root=tmp_path, workspace="news", clock=clock, create=True)
+    shown = f"{refusal.getrepr(style='long', showlocals=False)} {refusal.value.message} {refusal.value.next_step}"
+    shown = "\n".join(line for line in shown.splitlines() if "url = " not in line and "url: str" not in line)
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__suppress_context__
+    assert "hunter2" not in refusal.value.message
+    assert clock.slept == 0  # a first connection is not tried twice
+
+
+def test_its_place_is_named_without_the_password(postgres: Where) -> None:
+    ledger: Any = open_ledger(
+        postgres.url.replace("postgres:@", "postgres:hunter2@"), root=postgres.root, workspace="w", clock=postgres.clock, create=True
+    )
+    ledger.close()
+    with pytest.raises(LedgerError, match="postgresql://postgres@.*was closed") as refusal:
+        ledger.entries()
+    assert "hunter2" not in refusal.value.message
+
+
+def test_a_replica_is_refused(postgres: Where) -> None:
+    postgres.open().close()
+    name = postgres.sql("SELECT current_database()")[0][0]
+    postgres.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    ledger = postgres.open()
+    assert ledger.entries() == {}
+    with pytest.raises(LedgerError, match="cannot be written: cannot execute .* in a read-only transaction") as refusal:
+        ledger.acquire("ada", timeout=0)
+    assert "primary" in refusal.value.next_step
+
+
+def test_a_transaction_that_never_ends_is_waited_for_in_vain(postgres: Where) -> None:
+    ledger: Any = postgres.open()
+    ledger._connection().execute("SET lock_timeout = '50ms'")
+    with psycopg.connect(postgres.url) as stuck:
+        stuck.execute("SELECT 1 FROM reconciler.workspaces FOR UPDATE")
+        with pytest.raises(LedgerError, match="is busy: canceling statement due to lock timeout"):
+            ledger.put(an_entry())
+        stuck.rollback()
+    ledger.put(an_entry())
+
+
+def test_a_commit_that_the_server_may_lose_is_no_journal(postgres: Where) -> None:
+    name = postgres.sql("SELECT current_database()")[0][0]
+    postgres.sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    ledger: Any = postgres.open()
+    assert ledger._connection().execute("SHOW synchronous_commit").fetchone() == ("on",)
+
+
+def test_a_role_without_rights_is_told_so(postgres: Where) -> None:
+    postgres.sql("DROP ROLE IF EXISTS visitor")
+    postgres.sql("CREATE ROLE visitor LOGIN")
+    try:
+        with pytest.raises(LedgerError, match="may not be used: permission denied") as refusal:
+            replace(postgres, url=postgres.url.replace("postgres:@", "visitor@")).open()
+        assert "grant the role" in refusal.value.next_step
+    finally:
+        postgres.sql("DROP ROLE visitor")
+
+
+def test_history_cannot_be_truncated(postgres: Where) -> None:
+    postgres.open().record({"run": "a"})
+    with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
+        postgres.sql("TRUNCATE reconciler.history")
+
+
+def test_of_many_who_ask_at_once_one_gets_it(postgres: Where) -> None:
+    ledgers = [postgres.open(clock=WallClock()) for _ in range(8)]
+
+    def take(ledger: Any) -> int:
+        try:
+            return int(ledger.acquire("racer", timeout=0).epoch)
+        except LockHeld:
+            return 0
+
+    with ThreadPoolExecutor(8) as pool:
+        for turn in range(1, 11):
+            epochs = list(pool.map(take, ledgers))
+            assert sorted(epochs)[:-1] == [0] * 7
+            assert max(epochs) == 2 * turn - 1
+            ledgers[0].force_unlock()
