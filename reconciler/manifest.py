@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from reconciler import mistakes, scalars, schedule, sources, timeline, yamltree
+from reconciler.cache import Cache, frozen, thawed
 from reconciler.errors import InvalidManifests
 from reconciler.mistakes import Mistake, did_you_mean, misplaced_environment, quoted, unknown_keys, wrong_type
 from reconciler.mistakes import Path as Steps
@@ -67,26 +68,26 @@ class Kinds(Protocol):
 class Places(Mapping[str, Place]):
     """Manifest path -> place, for one document. The file is read again only when somebody asks."""
 
-    __slots__ = ("_index", "_source")
+    __slots__ = ("_source", "index")
 
     def __init__(self, source: Source, index: int) -> None:
         self._source = source
-        self._index = index
+        self.index = index
 
     def nearest(self, path: Steps | str, *, at_key: bool = False) -> Place:
         """The place of `path`, or of the nearest block around it."""
-        return self._source.place(self._index, path, at_key=at_key)
+        return self._source.place(self.index, path, at_key=at_key)
 
     def __getitem__(self, path: str) -> Place:
-        if path not in self._source.paths(self._index):
+        if path not in self._source.paths(self.index):
             raise KeyError(path)
         return self.nearest(path)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._source.paths(self._index))
+        return iter(self._source.paths(self.index))
 
     def __len__(self) -> int:
-        return len(self._source.paths(self._index))
+        return len(self._source.paths(self.index))
 
     def __bool__(self) -> bool:
         return True
@@ -116,15 +117,26 @@ class Loaded:
         return self
 
 
-def load(selection: Selection | Iterable[Path], *, project: Project, kinds: Kinds, stdin: bytes | None = None) -> Loaded:
-    """Reads the selected files. Never raises for what is in them: mistakes become diagnostics."""
+def load(
+    selection: Selection | Iterable[Path], *, project: Project, kinds: Kinds, stdin: bytes | None = None, cache: Cache | None = None
+) -> Loaded:
+    """Reads the selected files. Never raises for what is in them: mistakes become diagnostics.
+
+    With a `cache` a file without any diagnostic is not parsed again until it, the settings or this program change.
+    """
     if not isinstance(selection, Selection):
         selection = Selection(tuple(selection), whole=True)
     reader = _Reader(project, kinds)
-    digest = hashlib.blake2b(_settings(project), digest_size=16)
+    settings = _settings(project)
+    digest = hashlib.blake2b(settings, digest_size=16)
     for source, data in _sources(selection, project, stdin, reader.diagnostics):
         digest.update(source.name.encode() + b"\0" + source.digest)
-        reader.file(source, data)
+        if cache is None:
+            reader.file(source, data)
+        else:
+            reader.cached(source, data, cache, hashlib.blake2b(settings + source.digest, digest_size=16).digest())
+    if cache is not None and selection.whole:
+        cache.prune()
     diagnostics = [*selection.diagnostics, *reader.diagnostics]
     diagnostics += _Crossing(reader, whole=selection.whole).diagnostics()
     diagnostics.sort(key=lambda one: (one.place or Place(""), one.rule))
@@ -135,7 +147,9 @@ def load(selection: Selection | Iterable[Path], *, project: Project, kinds: Kind
 def _settings(project: Project) -> bytes:
     """What of a project bears on the meaning of its manifests, as bytes."""
     accounts = {name: asdict(account) for name, account in project.accounts.items()}
-    return json.dumps([project.workspace, project.environment, dict(project.variables), accounts], sort_keys=True).encode()
+    return json.dumps(
+        [project.workspace, project.environment, dict(project.variables), accounts, schedule.tzdata_version()], sort_keys=True
+    ).encode()
 
 
 def _sources(
@@ -182,6 +196,23 @@ class _Reader:
                 want = self.document(document, source, references)
                 if want and not document.problems:
                     self.desired.append(want)
+
+    def cached(self, source: Source, data: bytes, cache: Cache, digest: bytes) -> None:
+        """The documents of a file from the cache, or read and, if nothing at all was said about them, kept there."""
+        rows = cache.get(digest)
+        if rows is None:
+            before, told = len(self.desired), len(self.diagnostics)
+            self.file(source, data)
+            if len(self.diagnostics) == told:
+                cache.put(digest, [frozen(want, want.places.index) for want in self.desired[before:] if isinstance(want.places, Places)])
+            return
+        for row in rows:
+            places = Places(source, row[4][0])
+            want = thawed(row, file=source.name, workspace=self.project.workspace, places=places)
+            if want.address.kind not in self.known:
+                self.known[want.address.kind] = self.kinds.get(want.address.kind)
+            self.declare(want.address, places)
+            self.desired.append(want)
 
     def document(self, document: yamltree.Document, source: Source, references: bool) -> Desired | None:
         wrong = self.wrong

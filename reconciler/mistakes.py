@@ -60,7 +60,7 @@ def unknown_keys(block: Mapping[str, Any], known: Sequence[str], path: Path) -> 
     """One mistake for each key that `known` lacks, placed at the key."""
     for key in block:
         if key not in known:
-            where = f" of {_name(path)}" if path else " of a manifest"
+            where = f" of {_name(path)}" if path else " here"
             everything = "known here: " + ", ".join(known)
             yield Mistake("RC010", (*path, key), f"{quoted(key)} is no field{where}", did_you_mean(key, known, otherwise=everything), True)
 

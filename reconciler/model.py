@@ -426,7 +426,8 @@ class Lookup:
 class Call:
     """One request to a vendor, before it is signed. `pace` is the published limit in calls a second for one account and action.
 
-    `safe` calls only read. A call that is not `repeatable` must never be sent twice without looking first.
+    `safe` calls only read. A call that is not `repeatable` must never be sent twice without looking first. `by` is the monotonic second
+    after which it must not leave any more: what the journal says of a write ends there.
     """
 
     vendor: str
@@ -438,6 +439,7 @@ class Call:
     safe: bool = False
     repeatable: bool = False
     pace: float = 10.0
+    by: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -541,10 +543,6 @@ class Kind:
     def vet(self, want: Desired) -> Iterator[Diagnostic]:
         """Rules that need more than the spec (the window, the account); errors and warnings, no I/O."""
         return iter(())
-
-    def files(self, values: Values) -> list[tuple[str, str]]:
-        """Where `values` names files beside the manifest: (spec path, file); before it is compared or sent, a data URL takes its place."""
-        return []
 
     # how it is compared
 

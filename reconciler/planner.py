@@ -78,8 +78,10 @@ class Case:
 
     @property
     def evidence(self) -> Evidence:
-        """The weakest thing the comparison rests on."""
-        if not self.seen.unread:
+        """What the comparison rests on: of the differences the weakest, without any the read, if it told the configuration at all."""
+        if any(one.evidence is Evidence.LEDGER for one in self.fields):
+            return Evidence.LEDGER
+        if self.fields or "" not in self.seen.unread:
             return Evidence.LIVE
         return Evidence.LEDGER if self.entry is not None and self.entry.applied is not None else Evidence.NONE
 

@@ -120,7 +120,7 @@ def _endpoint(value: Any) -> str:
 
 
 def _share(value: Any) -> float | int:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d{1,3}(?:\.\d+)?)\s*%", value)) and float(found[1]) <= 100:
+    if isinstance(value, str) and (found := re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]+)?)\s*%", value)) and float(found[1]) <= 100:
         return float(found[1]) / 100
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value

@@ -1,7 +1,7 @@
 """The register of rules: what each code in a diagnostic means, and what to do. `explain` reads it; kinds bring their own.
 
 RC001-009 YAML, RC010-029 fields and references, RC030-037 schedules, RC040-049 addresses, RC050-059 reconciler.yaml, RC060-069 after
-references are resolved; from RC100 on the kinds.
+references are resolved; from RC100 on the kinds; RC700-709 what a plan warns of.
 """
 
 from __future__ import annotations
@@ -221,5 +221,16 @@ RULES: dict[str, tuple[str, str, str]] = {
         "value that holds a reference",
         "What comes from the environment is taken as it is and never expanded again.",
         "Write the value out.",
+    ),
+    # what a plan warns of
+    "RC700": (
+        "warning about a change",
+        "The plan can be carried out, but what it would do to this object deserves a look.",
+        "Read the change's reason.",
+    ),
+    "RC701": (
+        "a guard will stop apply",
+        "The plan is shown in full, but apply would stop before the first write, because a person must decide.",
+        "Do what the message names, or change less.",
     ),
 }

@@ -29,7 +29,7 @@ LATE = tuple(late.value for late in Late)
 
 _ENDS = ("duration", "end", "until")
 _SERIES = ("repeat", "except", "move")
-_WALL_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
+_WALL_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
 
 
 # --- zones ------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from reconciler.model import Kind, OnAirChange
 DRAFT = "http://json-schema.org/draft-07/schema#"
 Schema = dict[str, Any]
 
-_VARIABLE: Schema = {"type": "string", "pattern": r"\$\{(var|env):[^}]+\}", "description": "a text with a variable in it"}
+_VARIABLE: Schema = {"type": "string", "pattern": r"\$\{var:[^}]+\}", "description": "a text with a variable in it"}
 _NARROWED = frozenset({"enum", "const", "pattern", "format", "minLength", "maxLength"})
 _LENGTH: Schema = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^([0-9]+[dhms])+$"}]}
 

@@ -32,15 +32,17 @@ def read(path: Path, *, root: Path, limit: int) -> bytes:
         if not real.is_relative_to(root.resolve()):
             raise Refused("leads out of the project folder")
         handle = os.open(real, _FLAGS)
+        try:
+            found = os.fstat(handle)
+            if not stat.S_ISREG(found.st_mode):
+                raise Refused("is no regular file")
+            if found.st_size > limit:
+                raise Refused(f"has {found.st_size} bytes, the limit is {limit}")
+            data = b"".join(iter(lambda: os.read(handle, limit + 1), b""))
+        finally:
+            os.close(handle)
     except (OSError, RuntimeError, ValueError) as wrong:
         raise Refused(f"cannot be read: {getattr(wrong, 'strerror', None) or wrong}") from None
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise Refused("is no regular file")
-        if found.st_size > limit:
-            raise Refused(f"has {found.st_size} bytes, the limit is {limit}")
-        data = file.read(limit + 1)
     if len(data) > limit:
         raise Refused(f"has more than {limit} bytes")
     return data

@@ -88,7 +88,7 @@ class Session:
 
     def formats(self, *more: str) -> None:
         """Refuses an -o that the command does not have."""
-        known = ("text", "json", *more)
+        known = tuple(dict.fromkeys(("text", "json", *more)))
         if self.given.output not in known and not (self.given.output == "jsonl" and "json" in known):
             raise UsageError(f"-o {self.given.output}: this command prints {', '.join(known)}")
 

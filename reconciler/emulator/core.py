@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -105,28 +105,34 @@ class Response:
         return json.loads(self.body) if self.body else None
 
 
+def _real_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class Clock:
     """The only time the emulator knows: real time plus an offset, or frozen at an instant. Unit: milliseconds."""
 
-    def __init__(self, *, start_ms: int | None = None, frozen: bool = False, offset_ms: int = 0) -> None:
+    def __init__(self, *, start_ms: int | None = None, offset_ms: int = 0, real_ms: Callable[[], int] = _real_ms) -> None:
+        self._real_ms = real_ms
         self._frozen_at: int | None = None
         self.offset = offset_ms
         if start_ms is not None:
             self.set(start_ms)
-        if frozen:
-            self.freeze()
 
     @classmethod
     def frozen_at(cls, instant: str | int) -> Clock:
         """A standing clock, from RFC 3339 text or milliseconds."""
-        return cls(start_ms=instant_ms(instant), frozen=True)
+        clock = cls()
+        clock.freeze()
+        clock.set(instant_ms(instant))  # set while it stands: no real time can slip in between
+        return clock
 
     @property
     def frozen(self) -> bool:
         return self._frozen_at is not None
 
     def now_ms(self) -> int:
-        return self._frozen_at if self._frozen_at is not None else _real_ms() + self.offset
+        return self._frozen_at if self._frozen_at is not None else self._real_ms() + self.offset
 
     def now_s(self) -> int:
         return self.now_ms() // 1000
@@ -135,10 +141,13 @@ class Clock:
         if self._frozen_at is not None:
             self._frozen_at = now_ms
         else:
-            self.offset = now_ms - _real_ms()
+            self.offset = now_ms - self._real_ms()
 
     def advance(self, seconds: float) -> None:
-        self.set(self.now_ms() + round(seconds * 1000))
+        if self._frozen_at is not None:
+            self._frozen_at += round(seconds * 1000)
+        else:
+            self.offset += round(seconds * 1000)
 
     def freeze(self) -> None:
         self._frozen_at = self.now_ms()
@@ -146,10 +155,6 @@ class Clock:
     def thaw(self) -> None:
         now, self._frozen_at = self.now_ms(), None
         self.set(now)
-
-
-def _real_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def instant_ms(instant: str | int | float) -> int:

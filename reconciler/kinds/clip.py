@@ -393,7 +393,7 @@ class Search:
         self.found: dict[int, Found] = {}
 
     def run(self) -> dict[int, Found]:
-        for rule in (self._by_new_mark, self._by_id, self._by_mark, self._by_intent, self._twin):
+        for rule in (self._by_new_create, self._by_id, self._by_mark, self._by_intent, self._twin):
             for at, lookup in enumerate(self.ask):
                 if at not in self.found:
                     rule(at, lookup)
@@ -408,13 +408,12 @@ class Search:
         marks = [fingerprint(lookup.workspace, lookup.address, incarnation) for incarnation in incarnations]
         return [cut for mark in marks for cut in self.by_mark.get(mark, ()) if cut.id in self.free]
 
-    def _by_new_mark(self, at: int, lookup: Lookup) -> None:
+    def _by_new_create(self, at: int, lookup: Lookup) -> None:
         """A create that was begun while the ledger still knows the clip before it: the new one is what is asked for."""
-        intent, entry = lookup.intent, lookup.entry
-        if intent and entry and intent.verb is Verb.CREATE and intent.incarnation != entry.incarnation:
-            clips = self._marked(lookup, intent.incarnation)
-            if clips:
-                self._take(at, Match.MARK, clips)
+        if lookup.intent and lookup.entry and lookup.intent.verb is Verb.CREATE:
+            old = lookup.entry.id
+            if new := [cut for cut in self._marked(lookup, lookup.intent.incarnation) if cut.id != old]:
+                self._take(at, Match.MARK, new)
 
     def _by_id(self, at: int, lookup: Lookup) -> None:
         known = ((lookup.entry.id, Match.LEDGER) if lookup.entry else None, (lookup.intent.target, Match.MARK) if lookup.intent else None)
@@ -592,7 +591,8 @@ def _failure(cut: Cut, task: str) -> Steps[NotReady]:
 def _observed(lookup: Lookup, found: Found) -> Observed:
     cut, want = found.cut, lookup.want
     values, unread = dict(cut.values), set[str]()
-    if want and "sessionId" not in want.values:
+    declared = want.values if want else lookup.entry.applied if lookup.entry else None
+    if declared is not None and "sessionId" not in declared:
         values.pop("sessionId", None)  # whichever it was cut from is right
     for name in ("start", "end"):
         if name not in values:

@@ -224,9 +224,11 @@ class SegmentSession(Session):
         untold = {path for path, steps in _ECHOED.items() if _missing(task, steps)}
         if not _told_store(values):
             untold.add("storage")
-        if lookup.want and "redundantDuration" not in lookup.want.values:
+        applied = lookup.entry.applied if lookup.entry else None
+        declared = lookup.want.values if lookup.want else applied
+        if declared is not None and "redundantDuration" not in declared:
             untold.add("redundantDuration")
-        if lookup.want and "identifier" not in {**((lookup.entry and lookup.entry.applied) or {}), **lookup.want.values}:
+        if declared is not None and "identifier" not in {**(applied or {}), **declared}:
             values.pop("identifier", None)
         for path in untold:
             values.pop(path, None)

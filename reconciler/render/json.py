@@ -470,7 +470,8 @@ class ApplyStream:
             for one in wrong.diagnostics:
                 self.diagnostic(one)
         told = _error(wrong, exit_code)
-        self._say("diagnostic", severity="error", address=None, path="", place=None, help="", related=[], **told)
+        told["error"] = told.pop("type")
+        self._say("diagnostic", severity="error", address="", path="", place=None, help="", related=[], **told)
 
     def summary(
         self, *, exit_code: int, results: Sequence[Result] | None = None, interrupted: bool = False, run: str = "", seconds: float = 0.0

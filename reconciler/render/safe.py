@@ -49,7 +49,7 @@ def code(text: object) -> str:
 
 
 def markdown(text: object) -> str:
-    """Markdown text for the middle of a line: markup and HTML escaped, @mentions, #references and bare links broken by a zero-width space."""
+    """Markdown text for the middle of a line: nothing in it is markup, HTML, a mention, a reference or a link."""
     shown = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     shown = _MARKUP.sub(lambda found: "\\" + found[0], shown)
     return shown.replace("@", "@&#8203;").replace("\\#", "\\#&#8203;").replace("://", ":&#8203;//").replace("www.", "www&#8203;.")

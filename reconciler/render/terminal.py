@@ -88,7 +88,7 @@ class Progress:
         """A wait that says nothing new since its last line is left out."""
         if event.type != "apply_progress" or event.address is None:
             return True
-        told = f"{event.message} {round(event.progress * 4) if event.progress is not None else ''}"
+        told = f"{event.message} {int(event.progress * 4) if event.progress is not None else ''}"
         new = self._said.get(event.address) != told
         self._said[event.address] = told
         return new

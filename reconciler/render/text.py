@@ -15,6 +15,7 @@ FIELDS_SHOWN = 8
 
 _INDENT = " " * 6
 _LABEL = 14
+_REPLACES = "  # forces replacement"
 
 
 # --- plan -------------------------------------------------------------------------------------------------------------
@@ -186,10 +187,11 @@ def _elapsed(window: Window) -> float:
 def _fields(fields: Sequence[FieldChange], label: int, look: Look) -> Iterator[str]:
     texts = []
     for one in fields:
-        remark = "  # forces replacement" if one.replace else ""
+        remark = _REPLACES if one.replace else ""
         room = None if look.width is None else max(24, look.width - len(_INDENT) - label - width(remark))
         texts.append((one, look.change(one, room), remark))
-    column = min(max((width(text) for _, text, _ in texts), default=0), 38)
+    widest = 38 if look.width is None else min(38, look.width - len(_INDENT) - label - len(_REPLACES))
+    column = min(max((width(text) for _, text, _ in texts), default=0), widest)
     for one, text, remark in texts:
         line = f"{_INDENT}{pad(_name(one), label)}{pad(text, column) + remark if remark else text}"
         yield line.rstrip()

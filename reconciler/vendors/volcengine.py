@@ -82,7 +82,8 @@ class Volcengine:
         if self._read_only and not call.safe:
             raise ReconcilerError(f"{call.action} writes, and this run only reads")
         content = _body(call)
-        lapses = None if self._expires is None else self._clock.monotonic() + self._expires
+        ends = [call.by] if call.by is not None else []
+        lapses = min(ends if self._expires is None else [*ends, self._clock.monotonic() + self._expires], default=None)
         try:
             answer = self._signed(call, service, content, lapses)
             failure = self._failure(call, answer)
@@ -99,7 +100,7 @@ class Volcengine:
     def _signed(self, call: Call, service: Service, content: bytes, lapses: float | None) -> Incoming:
         def fence() -> None:
             if lapses is not None and lapses - self._clock.monotonic() < SHORTEST_VALIDITY:
-                raise Broken("SignatureLapsed", f"its signature was valid for {self._expires} s only")
+                raise Broken("SignatureLapsed", "too much time had passed since it was written down and signed")
 
         fence()
         parameters: dict[str, str | int] = {**call.query, "Action": call.action, "Version": service.version}

@@ -55,6 +55,24 @@ def test_a_frozen_clock_stands_until_it_is_moved() -> None:
     assert clock.now_ms() >= NOW * 1000 + 1500
 
 
+def test_freezing_at_an_instant_lets_no_real_time_slip_in() -> None:
+    ticking = iter(range(10_000, 1_000_000, 7))  # a machine on which 7 ms pass between any two looks
+    clock = Clock(real_ms=lambda: next(ticking))
+    clock.freeze()
+    clock.set(NOW * 1000)
+    assert clock.now_ms() == NOW * 1000
+    assert {Clock.frozen_at(NOON).now_ms() for _ in range(20_000)} == {NOW * 1000}
+
+
+def test_advancing_a_running_clock_moves_it_by_exactly_that() -> None:
+    ticking = iter(range(10_000, 1_000_000, 7))
+    clock = Clock(real_ms=lambda: next(ticking))
+    before = clock.offset
+    for _ in range(10):
+        clock.advance(1.5)
+    assert clock.offset - before == 15_000
+
+
 def test_a_running_clock_starts_where_it_is_told() -> None:
     clock = Clock(start_ms=NOW * 1000)
     assert 0 <= clock.now_ms() - NOW * 1000 < 60_000

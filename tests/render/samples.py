@@ -75,7 +75,11 @@ def blocked() -> Change:
         ),
         desired=want,
         observed=Observed(
-            want.address, Presence.LIVE, id="task-1", window=Window(at(20), at(23, 30)), stage=Stage.ON_AIR,
+            want.address,
+            Presence.LIVE,
+            id="task-1",
+            window=Window(at(20), at(23, 30)),
+            stage=Stage.ON_AIR,
             values={"title": "杯赛决赛", "destination": {"url": push("sk-live-91")}},
         ),
         fingerprint="f00d",
@@ -89,27 +93,51 @@ def plan(*more: Change) -> Plan:
     changes = (
         blocked(),
         Change(
-            old, Action.DELETE, "in no manifest, not begun", stage=Stage.WAITING, entry=Entry(old, "default", "t-9", "x"),
+            old,
+            Action.DELETE,
+            "in no manifest, not begun",
+            stage=Stage.WAITING,
+            entry=Entry(old, "default", "t-9", "x"),
             observed=Observed(old, Presence.LIVE, id="t-9", stage=Stage.WAITING, values={"title": "old"}),
         ),
         change(
-            Action.UPDATE, "sport-final", "differs, ON AIR", place=Place("manifests/sport.yaml", 3), on_air=True, stage=Stage.ON_AIR,
+            Action.UPDATE,
+            "sport-final",
+            "differs, ON AIR",
+            place=Place("manifests/sport.yaml", 3),
+            on_air=True,
+            stage=Stage.ON_AIR,
             fields=(
                 FieldChange("schedule.end", at(23, 30), at(23, 59)),
                 FieldChange("spec.storage.custom.secretKey", Sealed("aaaa", "***"), Sealed("bbbb", "(env:S3_SECRET)")),
-                FieldChange("spec.layout.regions", [{"x": 0, "streamIndex": 1}], [{"x": 10, "streamIndex": 1}, {"x": 20, "streamIndex": 2}]),
+                FieldChange(
+                    "spec.layout.regions", [{"x": 0, "streamIndex": 1}], [{"x": 10, "streamIndex": 1}, {"x": 20, "streamIndex": 2}]
+                ),
                 FieldChange("spec.title", "旧的 标题", None),
             ),
             desired=final,
-            observed=Observed(final.address, Presence.LIVE, id="t-2", window=Window(at(20), at(23, 30)), stage=Stage.ON_AIR, values={"title": "x"}),
+            observed=Observed(
+                final.address, Presence.LIVE, id="t-2", window=Window(at(20), at(23, 30)), stage=Stage.ON_AIR, values={"title": "x"}
+            ),
         ),
         Change(
-            clip, Action.CREATE, "new", place=Place("manifests/clips.yaml", 9),
-            desired=Desired(clip, {"start": at(21, 14), "end": at(21, 14) + timedelta(seconds=30), "name": "第78分钟进球"}, Place("manifests/clips.yaml", 9)),
+            clip,
+            Action.CREATE,
+            "new",
+            place=Place("manifests/clips.yaml", 9),
+            desired=Desired(
+                clip,
+                {"start": at(21, 14), "end": at(21, 14) + timedelta(seconds=30), "name": "第78分钟进球"},
+                Place("manifests/clips.yaml", 9),
+            ),
         ),
         change(
-            Action.WAIT, "new-year", "beyond the horizon, made from 2026-12-18T00:00:00Z on", wanted=Action.CREATE,
-            place=Place("manifests/ny.yaml", 1), phase=Phase.BEYOND,
+            Action.WAIT,
+            "new-year",
+            "beyond the horizon, made from 2026-12-18T00:00:00Z on",
+            wanted=Action.CREATE,
+            place=Place("manifests/ny.yaml", 1),
+            phase=Phase.BEYOND,
         ),
         change(Action.NOOP, "steady", "up to date", place=Place("manifests/steady.yaml", 1)),
         change(Action.NOOP, "tardy", "late", place=Place("manifests/t.yaml", 1), warnings=("the vendor is late",)),
@@ -124,15 +152,21 @@ def plan(*more: Change) -> Plan:
         changes=changes,
         drift=(
             change(
-                Action.UPDATE, "drifter", "changed outside of us", fields=(FieldChange("schedule.end", at(23, 59), at(23, 30)),),
+                Action.UPDATE,
+                "drifter",
+                "changed outside of us",
+                fields=(FieldChange("schedule.end", at(23, 59), at(23, 30)),),
                 entry=Entry(Address("RelayTask", "drifter"), "default", "t-3", "y"),
             ),
         ),
         conflicts=(
             Conflict(
-                "foreign", "rtmp://push.example.com/live/one", ("RelayTask/cup-final", "RelayTask 别人"),
+                "foreign",
+                "rtmp://push.example.com/live/one",
+                ("RelayTask/cup-final", "RelayTask 别人"),
                 "RelayTask/cup-final would push to rtmp://push.example.com/live/one while RelayTask 别人, which is not ours, does",
-                (Place("manifests/cup.yaml", 40),), Window(at(20), at(21)),
+                (Place("manifests/cup.yaml", 40),),
+                Window(at(20), at(21)),
             ),
         ),
         diagnostics=(Diagnostic(Severity.WARNING, "RC701", "apply will stop: it would delete 9 of the 20 objects"),),
@@ -150,5 +184,8 @@ def plan(*more: Change) -> Plan:
 
 SEALED_SECRET = Secret("hunter2", reference="env:PASSWORD")
 
-HOSTILE = "\x1b[2J\x1b]0;owned\x07 a|b `c` <script>alert(1)</script> @everyone #1 [x](http://evil) \u202egnp.exe\r\n::error::x ##[error]y %0A</details>"
+HOSTILE = (
+    "\x1b[2J\x1b]0;owned\x07 a|b `c` <script>alert(1)</script> @everyone #1 "
+    "[x](http://evil) \u202egnp.exe\r\n::error::x ##[error]y %0A</details>"
+)
 """A title that attacks every kind of display."""
