@@ -281,7 +281,7 @@ def applying(table: Table, relays: int, sessions: int) -> None:
     for count, rate, action, flags in ((relays, 10, "CreatePullToPushTask", ()), (sessions, 60, "StartRecord", ("--rtc",))):
         folder = world(count, "--new", *flags)
         with emulator(folder, "live.rate_limits=on", "rtc.rate_limits=on") as address:
-            says = f"{count} done"
+            says = f"complete: {count} "
             cost = ours(folder, "apply", "--auto-approve", "--no-wait", says=says, address=address)()
             with urllib.request.urlopen(f"http://{address}/_emulator/log") as answer:
                 log = json.load(answer)

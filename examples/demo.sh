@@ -11,7 +11,7 @@ say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
 run() { printf '\033[1m$ %s\033[0m\n' "$*"; "$@"; }
 
 say "the vendors' APIs, on a free loopback port"
-reconciler emulator --port 0 --seed default >"$work/emulator.url" 2>"$work/emulator.log" &
+reconciler emulator --port 0 >"$work/emulator.url" 2>"$work/emulator.log" &
 emulator=$!
 for _ in $(seq 100); do [ -s "$work/emulator.url" ] && break; sleep 0.1; done
 url=$(head -n 1 "$work/emulator.url")

@@ -241,6 +241,7 @@ class _Work:
         self._clock = crew.clock
         self._courier = crew.courier(change.account, self._paused)
         self._open: Intent | None = None
+        self._call: Call | None = None
         self._verb = Verb.UPDATE
         self._want: Desired | None = change.desired
         self._entry: Entry | None = change.entry
@@ -373,8 +374,14 @@ class _Work:
     # the journal: called by the courier around every write
 
     def sending(self, call: Call) -> None:
+        call, now = replace(call, by=None), self._clock.now()
+        if self._open is not None and self._call == call:
+            self._open = replace(self._open, sent=now, horizon=now + self._kind.settle)
+            self._ledger.begin(self._lease, self._open)
+            return
         self._close()
-        change, now = self._change, self._clock.now()
+        self._call = call
+        change = self._change
         want, entry = self._want, self._entry
         if want is not None and self._verb is not Verb.DELETE:
             identity, incarnation = self._kind.identity(want), want.incarnation

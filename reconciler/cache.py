@@ -10,7 +10,7 @@ import hmac
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -133,7 +133,7 @@ def thawed(row: list[Any], *, file: str, workspace: str, places: Any) -> Desired
 
 
 _NO_LIFE = Lifecycle()
-_MADE = {
+_MADE: dict[str, Callable[..., Any]] = {
     "url": lambda text, reference: Url(text, reference=reference),
     "secret": lambda text, reference: Secret(text, reference=reference),
     "time": datetime.fromisoformat,

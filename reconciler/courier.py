@@ -10,6 +10,7 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -23,13 +24,15 @@ READ_TRIES = 4
 WRITE_TRIES = 3
 THROTTLE_TRIES = 8
 THROTTLE_PATIENCE = 330.0  # a slot of Livepeer's clip throttle frees after five minutes at the latest
+VALID = 60.0  # seconds after its entry in the journal in which a write may leave; every kind's horizon is longer
 SLACK = 1.005  # calls are spaced this much wider than the published rate, so that jitter never exceeds it
 
 
 class Journal(Protocol):
     """Where one change writes down what it is about to do, and what became of it. Every method is durable when it returns."""
 
-    def sending(self, call: Call) -> None: ...
+    def sending(self, call: Call) -> None:
+        """Called again, with the same call, before it is sent again."""
 
     def done(self, call: Call, reply: Reply) -> None: ...
 
@@ -177,12 +180,10 @@ class Courier:
 
     def _write(self, call: Call, journal: Journal) -> Reply:
         """Written down, then sent. Only a repeatable call is sent again after an unknown outcome, and never beyond doubt."""
-        journal.sending(call)
-        point("courier.sent")
         doubt: OutcomeUnknown | None = None
         for attempt in range(1, WRITE_TRIES + 1):
             try:
-                reply = self._once(call)
+                reply = self._once(call, journal)
             except OutcomeUnknown as unknown:
                 point("courier.unknown")
                 doubt = unknown
@@ -204,11 +205,19 @@ class Courier:
                 return reply
         raise AssertionError("unreachable")
 
-    def _once(self, call: Call) -> Reply:
-        """One request that the vendor did not refuse for its rate: a throttle changed nothing, so it waits and asks again."""
+    def _once(self, call: Call, journal: Journal | None = None) -> Reply:
+        """One request that the vendor did not refuse for its rate: a throttle changed nothing, so it waits and asks again.
+
+        A write is written down after every wait: a runner that lost its lock meanwhile learns it there, and one that is held up
+        between the journal and the socket is too late to send.
+        """
         waited = 0.0
         for attempt in range(1, THROTTLE_TRIES + 1):
             self._pacer.wait(self._account, call)
+            if journal is not None:
+                call = replace(call, by=self._clock.monotonic() + VALID)
+                journal.sending(call)
+                point("courier.sent")
             try:
                 reply = self._transports(self._account, call.vendor).send(call)
             except Throttled as throttle:

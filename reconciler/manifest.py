@@ -128,13 +128,14 @@ def load(
         selection = Selection(tuple(selection), whole=True)
     reader = _Reader(project, kinds)
     settings = _settings(project)
+    known = settings + ",".join(kinds.names()).encode()
     digest = hashlib.blake2b(settings, digest_size=16)
     for source, data in _sources(selection, project, stdin, reader.diagnostics):
         digest.update(source.name.encode() + b"\0" + source.digest)
         if cache is None:
             reader.file(source, data)
         else:
-            reader.cached(source, data, cache, hashlib.blake2b(settings + source.digest, digest_size=16).digest())
+            reader.cached(source, data, cache, hashlib.blake2b(known + source.digest, digest_size=16).digest())
     if cache is not None and selection.whole:
         cache.prune()
     diagnostics = [*selection.diagnostics, *reader.diagnostics]

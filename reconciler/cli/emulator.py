@@ -16,7 +16,10 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--port", type=click.IntRange(0, 65535), default=8099, show_default=True, help="0 takes a free port.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; nothing else is allowed.")
 @click.option("--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep everything in FILE over restarts.")
-@click.option("--seed", multiple=True, metavar="NAME", help="Start with objects: demo, corners, many-sessions, tasks-1000. Repeatable.")
+@click.option(
+    "--seed", multiple=True, metavar="NAME", default=("default",), show_default=True,
+    help="Start with objects: default (a stream with sessions to clip), demo, corners, many-sessions, tasks-1000; or none. Repeatable.",
+)
 @click.option("--clock", metavar="TIME", help="Start the emulator's clock at TIME (RFC 3339); it runs on from there.")
 @click.option("--switch", "switches", multiple=True, metavar="NAME=VALUE", help="How the vendor behaves. Repeatable.")
 @click.option("--access-key", envvar="RECONCILER_EMULATOR_ACCESS_KEY", help="One more Volcengine access key.")
@@ -82,7 +85,8 @@ def emulator(
         )
         if data is None or not data.exists():
             for name in seed:
-                control.sow(world, name)
+                if name != "none":
+                    control.sow(world, name)
     except (ValueError, KeyError, OSError) as mistake:
         raise click.UsageError(str(mistake)) from None
 

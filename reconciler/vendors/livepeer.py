@@ -37,6 +37,7 @@ class Livepeer:
         on_exchange: OnExchange | None = None,
     ) -> None:
         self._line = Line(endpoint, clock=clock, timeout=timeout, client=client, on_exchange=on_exchange)
+        self._clock = clock
         self._key = key
         self._read_only = read_only
 
@@ -49,7 +50,7 @@ class Livepeer:
         if self._read_only and not call.safe:
             raise ReconcilerError(f"{call.action} writes, and this run only reads")
         try:
-            answer = self._line.exchange(call, self._request(call))
+            answer = self._line.exchange(call, self._request(call), fence=lambda: self._fence(call))
             failure = self._failure(call, answer)
             if failure:
                 raise outcome.error(failure, action=call.action, safe=call.safe)
@@ -57,6 +58,11 @@ class Livepeer:
             return Reply(body, answer.status, answer.headers, _request_id(answer))
         except Broken as broken:
             raise self._unanswered(call, broken) from None
+
+    def _fence(self, call: Call) -> None:
+        """No signature ends here by itself: what waited too long must not leave at all."""
+        if call.by is not None and self._clock.monotonic() > call.by:
+            raise Broken("SignatureLapsed", "too much time had passed since it was written down")
 
     def _request(self, call: Call) -> Outgoing:
         if not _PATH.fullmatch(call.path) or {".", ".."} & set(call.path.split("/")):
