@@ -36,7 +36,7 @@ async def main(host: str, port: int, latency: float) -> None:
         await asyncio.gather(carry(reader, back, latency / 2), carry(there, writer, latency / 2))
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=1 << 20)
-    print("127.0.0.1:{}".format(server.sockets[0].getsockname()[1]), flush=True)
+    print(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 

@@ -39,6 +39,7 @@ from reconciler.settling import policy
 
 _PAST = {Verb.CREATE: "created", Verb.UPDATE: "updated", Verb.START: "started", Verb.STOP: "stopped", Verb.DELETE: "deleted"}
 GRACE = 6.0  # seconds after the first interrupt in which answers on the way are still awaited
+RENEW = 30.0  # seconds of the lease that must be left
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -374,6 +375,7 @@ class _Work:
     # the journal: called by the courier around every write
 
     def sending(self, call: Call) -> None:
+        self._keep()
         call, now = replace(call, by=None), self._clock.now()
         if self._open is not None and self._call == call:
             self._open = replace(self._open, sent=now, horizon=now + self._kind.settle)
@@ -490,7 +492,13 @@ class _Work:
             **policy(want),
         )
 
+    def _keep(self) -> None:
+        """The lock lasts for a minute; whoever still works keeps it. Raises Stale when it was taken away."""
+        if self._lease.remaining < RENEW:
+            self._lease.renew()
+
     def _paused(self, pause: Pause) -> None:
+        self._keep()
         change = self._change
         self._crew.tell(Event("apply_progress", self._clock.now(), change.address, change.action.value, pause.note, pause.progress))
 

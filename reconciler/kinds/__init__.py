@@ -9,23 +9,32 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 
 from reconciler.model import Kind
 
 
 class Registry:
-    """Kind by name; loads a kind's module the first time it is asked for."""
+    """Kind by name; looks into the folder once, and loads a kind's module the first time it is asked for."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Kind | None] = {}
 
     def get(self, name: str) -> Kind | None:
-        module = _modules().get(name)
-        return _load(module) if module else None
+        if name not in self._found:
+            module = self._modules.get(name)
+            self._found[name] = _load(module) if module else None
+        return self._found[name]
 
     def names(self) -> list[str]:
-        return sorted(_modules())
+        return sorted(self._modules)
 
     def __iter__(self) -> Iterator[Kind]:
-        return (_load(module) for _, module in sorted(_modules().items()))
+        return (_load(module) for _, module in sorted(self._modules.items()))
+
+    @cached_property
+    def _modules(self) -> dict[str, str]:
+        return _modules()
 
 
 def _modules() -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -23,7 +23,6 @@ from reconciler.kinds._marks import fingerprint
 from reconciler.model import (
     Created,
     Desired,
-    Diagnostic,
     Kind,
     Lookup,
     Match,
@@ -59,6 +58,7 @@ NAME_LIMIT = 2000  # the vendor has no limit of its own below its 100 kB request
 TOLERANCE = timedelta(seconds=30)  # a session is seen a little later than its first segment, and ends a little before its last
 CLAMPED = timedelta(seconds=2)
 WAITS = (2.0, 3.0, 5.0, 8.0, 12.0, 15.0)  # seconds between looks at a clip in the making; the last one again and again
+ORPHAN_LOOK = 3.0  # an asset's task is written right after it, and read from a replica
 REPLICA_LOOKS = 5  # reads go to a replica: a new clip may be missing there for some seconds
 
 RULES: dict[str, tuple[str, str]] = {
@@ -203,6 +203,12 @@ class Cut:
     created: float
     seconds: float | None
     values: Values
+    tasked: bool = True
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether nobody will ever make it: the vendor wrote the asset down, and fell over before the task."""
+        return self.phase == "waiting" and not self.tasked
 
     @property
     def presence(self) -> Presence:
@@ -249,6 +255,7 @@ class Cut:
             created=_number(asset.get("createdAt")) or 0.0,
             seconds=_number(mapping(asset.get("videoSpec")).get("duration")),
             values=wire.decode(ClipSpec, known),
+            tasked=task is not None,
         )
 
 
@@ -478,9 +485,6 @@ class Clip(Kind):
         span = f"{scalars.milliseconds(values['start'])}-{scalars.milliseconds(values['end'])}"
         return f"{values['playbackId']}/{values.get('sessionId', '*')}/{span}"
 
-    def vet(self, want: Desired) -> Iterator[Diagnostic]:
-        return iter(())
-
     def replaces(self, path: str, want: Desired, live: Observed) -> bool:
         return wire.shape(ClipSpec).marked("replace", path)
 
@@ -498,9 +502,14 @@ class Clip(Kind):
         listed = {asset.get("id") for asset in assets}
         missing = [lookup.entry.id for lookup in ask if lookup.entry and lookup.entry.id not in listed]
         assets += [mapping(reply.body) for reply in (yield from present([ASSET(id=id) for id in missing]))]
-        tasks = (yield from _listed(TASKS, [{"id": "type", "value": "clip"}])) if assets else []
-        search = Search(ask, _joined(assets, tasks))
-        found = search.run()
+        search = Search(ask, {})
+        for look in range(2 if assets else 0):
+            if look:
+                yield Pause(ORPHAN_LOOK, note="a clip has no task yet")
+            search = Search(ask, _joined(assets, (yield from _listed(TASKS, [{"id": "type", "value": "clip"}]))))
+            if not any(one.cut.orphaned for one in search.run().values()):
+                break
+        found = search.found
         answers = []
         known: dict[str, list[Session] | str] = {}
         for at, lookup in enumerate(ask):
@@ -601,23 +610,22 @@ def _observed(lookup: Lookup, found: Found) -> Observed:
         for name in ("name", "creatorId"):  # settled once it is ready: until then the name carries our mark
             values.pop(name, None)
             unread.add(name)
+    stage = Stage.FAILED if cut.orphaned else cut.stage
     tried = f" (tried {cut.retries + 1} times)" if cut.retries else ""
-    detail = {
-        Stage.FAILED: (cut.message or "the vendor does not say why") + tried,
-        Stage.NONE: f"its phase {cut.phase!r} is not one we know",
-    }
+    why = "the vendor left it without a task" if cut.orphaned else cut.message or "the vendor does not say why"
+    detail = {Stage.FAILED: why + tried, Stage.NONE: f"its phase {cut.phase!r} is not one we know"}
     return Observed(
         lookup.address,
         cut.presence,
         id=cut.id,
         values=values,
         unread=frozenset(unread),
-        stage=cut.stage,
+        stage=stage,
         match=found.match,
         also=tuple(other.id for other in found.others),
         same_body=bool(found.others) and all(_same_cut(cut.values, other) for other in found.others),
-        progress=cut.progress if cut.stage is Stage.MAKING else None,
-        detail=detail.get(cut.stage, ""),
+        progress=cut.progress if stage is Stage.MAKING else None,
+        detail=detail.get(stage, ""),
         warnings=(cut.short,) if cut.short else (),
     )
 

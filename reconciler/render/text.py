@@ -156,8 +156,6 @@ def details(change: Change, look: Look) -> Iterator[str]:
     if look.verbosity > 0 and change.action is Action.CREATE and change.desired:
         yield from _tree(change.desired.values, look)
     rows = []
-    if change.unsettled:
-        rows.append(("unknown", "an earlier write has no answer yet"))
     if change.evidence is Evidence.LEDGER and change.fields:
         rows.append(("compared", "with what was last applied: the vendor does not tell"))
     rows += [("note", look.local(warning)) for warning in change.warnings]

@@ -583,6 +583,19 @@ def test_without_its_task_the_times_are_left_to_the_ledger():
     assert changes(desired({**SPEC, "end": MS + 31_000}), live, want.values) == ["spec.end"]
 
 
+def test_a_clip_without_a_task_is_never_made():
+    studio, want = Studio(), desired()
+    id = studio.made(want, "waiting", marked=True)
+    task = studio.tasks.popitem()
+    survey, steps = drive(KIND.observe([ask(want)]), studio)
+    assert (survey.answers[0].id, survey.answers[0].stage) == (id, Stage.FAILED)
+    assert survey.answers[0].detail == "the vendor left it without a task"
+    assert actions(steps) == ["GET /asset", "GET /task", "Pause", "GET /task"], "it may only be late on the replica"
+    late = iter([Reply([]), Reply([task[1]])])
+    survey, _ = drive(KIND.observe([ask(want)]), lambda call: next(late) if call.action == "GET /task" else studio(call))
+    assert survey.answers[0].stage is Stage.MAKING
+
+
 def test_a_clamped_clip_is_a_warning_and_never_a_difference():
     studio, want = Studio(), desired()
     id = studio.made(want, videoSpec={"duration": 12.0})

@@ -287,7 +287,10 @@ def test_a_lost_clip_is_found_again_by_its_mark_even_when_its_task_is_missing():
     intent = Intent(
         "i", want.address, "default", Verb.CREATE, "POST /clip", CLIP.identity(want), 1, at.clock.now(), at.clock.now(), desired=want.values
     )
-    assert at.see(want, intent=intent).match is Match.MARK
+    seen = at.see(want, intent=intent)
+    assert (seen.match, seen.stage) == (Match.MARK, Stage.FAILED), "nobody will ever make it: it is to be replaced"
+    at.do(CLIP.delete(seen))
+    assert at.see(want, intent=intent).presence is Presence.ABSENT
 
 
 def test_a_clip_past_its_recording_is_a_warning():

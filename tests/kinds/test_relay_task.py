@@ -264,6 +264,7 @@ MISTAKES = [
     ("a stream with a query", {"destination": {"domain": "p", "app": "a", "stream": "s?k=1"}}, [("RC118", "destination.stream")]),
     ("a callback over 512 characters", {"callbackUrl": "https://o/" + "x" * 512}, [("RC119", "callbackUrl")]),
     ("a watermark from the web", {"watermark": {**MARK, "image": "https://i/logo.png"}}, [("RC120", "watermark.image")]),
+    ("a watermark without a name", {"watermark": {**MARK, "image": ""}}, [("RC120", "watermark.image")]),
     ("a watermark of another type", {"watermark": {**MARK, "image": "logo.gif"}}, [("RC120", "watermark.image")]),
     ("a watermark below 100 bytes", {"watermark": {**MARK, "image": data_url(b"tiny")}}, [("RC120", "watermark.image")]),
     ("a watermark that is no picture", {"watermark": {**MARK, "image": data_url(bytes(200))}}, [("RC120", "watermark.image")]),
@@ -327,6 +328,7 @@ def test_pictures_are_measured():
     assert image_bytes(data_url(PNG)) == PNG
     assert image_bytes("logo.png") is None
     assert image_bytes("data:image/png;base64,AAA") is None
+    assert "is not a data URL" in image_fault("data:image/gif;base64,AAAA")
 
 
 def test_every_rule_that_is_used_is_explained():
@@ -543,6 +545,20 @@ def test_a_masked_or_unresolved_source_is_left_to_the_ledger():
     live = seen([shown], want, entry=entry(desired(LIVE), "t1"))
     assert "source.url" in live.unread
     assert "url" not in live.values["source"]
+
+
+def test_what_the_list_does_not_tell_is_left_to_the_ledger():
+    spec = {
+        "source": LIVE["source"], "destination": {"url": "rtmp://push.example.com/live/s?key=${env:K}"}, "callbackUrl": "https://o/?t=${env:T}",
+    }  # fmt: skip
+    want = desired(spec)  # unresolved
+    shown = row(desired({**LIVE, "callbackUrl": "https://o/?t=1"}))
+    assert seen([shown], want, entry=entry(want, "t1")).unread == {"destination.url", "callbackUrl"}
+    live = seen([{**shown, "DstAddr": None}], want, entry=entry(want, "t1"))
+    assert (live.unread, live.values["destination"]) == ({"destination", "callbackUrl"}, {})
+    record = {"destination": {"url": Sealed("d", "rtmp://push.example.com/***")}}
+    gone = observe([row(desired(LIVE), DstAddr="rtmp://push.example.com/live/s")], ask(None, entry=entry(want, "t1", applied=record)))
+    assert gone.answers[0].unread == {"destination.url"}
 
 
 def test_pictures_compare_by_their_bytes():

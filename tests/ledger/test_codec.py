@@ -35,7 +35,7 @@ def with_seals(value: Any) -> Any:
 TEXTS = some.text(some.characters(codec=None), max_size=20)  # lone surrogates and NUL included
 KEYS = TEXTS | some.sampled_from(["$at", "$sealed", "$$at", "$", "shown"])
 OFFSETS = some.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-INSTANTS = some.datetimes(datetime(1970, 1, 2), datetime(2999, 1, 1), timezones=OFFSETS)  # noqa: DTZ001
+INSTANTS = some.datetimes(datetime(1970, 1, 2), datetime(2999, 1, 1), timezones=OFFSETS)
 LEAVES = TEXTS | some.integers() | some.floats(allow_nan=False) | some.booleans() | INSTANTS | TEXTS.map(Secret) | TEXTS.map(Url)
 TREES = some.recursive(LEAVES, lambda inner: some.lists(inner, max_size=4) | some.dictionaries(KEYS, inner, max_size=4), max_leaves=20)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.courier import Courier, Pacer
-from reconciler.errors import NotFound, NotReady, OutcomeUnknown, ReconcilerError, Rejected, Throttled, Unavailable, VendorError
+from reconciler.courier import VALID, Courier, Pacer
+from reconciler.errors import NotFound, NotReady, OutcomeUnknown, ReconcilerError, Rejected, Stale, Throttled, Unavailable, VendorError
 from reconciler.model import Batch, Call, Created, Pause, Reply
 from tests.fakes import ScriptedTransport, StillClock
 
@@ -17,6 +17,8 @@ LOST = OutcomeUnknown("no answer", code="ReadTimeout")
 NO = Rejected("no", code="InvalidParam")
 DOWN = Unavailable("down")
 THROTTLE = Throttled("slow down", status=429)
+SENT = ["sending Create"]
+TWICE = ["sending Update"] * 2
 
 
 class Diary:
@@ -63,15 +65,15 @@ def once(call: Call):
         pytest.param(CREATE, [LOST], 1, ["sending Create", "unknown Create"], OutcomeUnknown, id="a lost create is never sent twice"),
         pytest.param(CREATE, [NO], 1, ["sending Create", "rejected Create"], Rejected, id="a refusal closes the intent"),
         pytest.param(CREATE, [DOWN], 1, ["sending Create", "rejected Create"], Unavailable, id="nothing left the machine"),
-        pytest.param(CREATE, [THROTTLE, OK], 2, ["sending Create", "done Create"], None, id="a throttle changed nothing: ask again"),
-        pytest.param(UPDATE, [LOST, OK], 2, ["sending Update", "done Update"], None, id="a full update may be repeated"),
-        pytest.param(UPDATE, [LOST] * 3, 3, ["sending Update", "unknown Update"], OutcomeUnknown, id="three times"),
+        pytest.param(CREATE, [THROTTLE, OK], 2, [*SENT * 2, "done Create"], None, id="a throttle changed nothing: note it again and ask again"),
+        pytest.param(UPDATE, [LOST, OK], 2, [*TWICE, "done Update"], None, id="a full update may be repeated"),
+        pytest.param(UPDATE, [LOST] * 3, 3, [*TWICE, "sending Update", "unknown Update"], OutcomeUnknown, id="three times"),
         pytest.param(
-            UPDATE, [LOST, NO], 2, ["sending Update", "unknown Update"], OutcomeUnknown,
+            UPDATE, [LOST, NO], 2, [*TWICE, "unknown Update"], OutcomeUnknown,
             id="a refusal after a lost answer may be because the lost one took effect",
         ),
         pytest.param(
-            UPDATE, [LOST, NotFound("gone")], 2, ["sending Update", "rejected Update"], NotFound, id="not found is certain all the same"
+            UPDATE, [LOST, NotFound("gone")], 2, [*TWICE, "rejected Update"], NotFound, id="not found is certain all the same"
         ),
     ],
 )
@@ -173,4 +175,26 @@ def test_an_interrupt_ends_the_waiting_not_the_sending() -> None:
     runner, transport, _ = courier([OK], halted=lambda: True)
     with pytest.raises(NotReady, match="interrupted"):
         runner.run(steps(), journal=Diary())
+    assert len(transport.calls) == 1
+
+
+def test_a_write_must_leave_within_a_minute_of_its_last_entry_in_the_journal() -> None:
+    named = Throttled("slow down")
+    named.retry_after = 300.0
+    runner, transport, _ = courier([named, OK])
+    runner.run(once(CREATE), journal=Diary())
+    assert [call.by - at for call, at in zip(transport.calls, transport.times, strict=True)] == [VALID, VALID]
+    assert transport.times[1] > 300
+
+
+def test_a_runner_that_lost_its_lock_while_it_waited_sends_nothing() -> None:
+    class Robbed(Diary):
+        def sending(self, call: Call) -> None:
+            if self.lines:
+                raise Stale("the lock was taken over")
+            super().sending(call)
+
+    runner, transport, _ = courier([THROTTLE, OK])
+    with pytest.raises(Stale):
+        runner.run(once(CREATE), journal=Robbed())
     assert len(transport.calls) == 1

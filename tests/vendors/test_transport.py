@@ -11,6 +11,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,11 @@ from reconciler.errors import (
     UsageError,
     VendorError,
 )
-from reconciler.model import Call, Transport
+from reconciler.model import Call, Secret, Transport
 from reconciler.vendors import LIVE, LIVEPEER, RTC, Account, Endpoint, Transports, endpoint
+from reconciler.vendors.credentials import LivepeerKey
 from reconciler.vendors.http import LARGEST_ANSWER, Broken, Exchange, Line, Outgoing, checked_endpoint, is_loopback
+from reconciler.vendors.livepeer import Livepeer
 from reconciler.vendors.volcengine import Volcengine
 
 from .loopback import (
@@ -56,6 +59,7 @@ from .loopback import (
 )
 
 WRITE = Call(LIVE, "CreatePullToPushTask", body={"Title": "t"})
+CLIP = Call(LIVEPEER, "CreateClip", path="/clip", body={"name": "n"})
 READ = Call(LIVE, "ListPullToPushTaskV2", body={"Page": 1}, safe=True)
 
 
@@ -239,6 +243,25 @@ def test_a_lapsed_signature_is_not_sent(seconds: float, sent: bool) -> None:
             assert transport.send(WRITE).body == {"TaskId": "t"}
         else:
             assert outcome_of(transport, WRITE) == (Unavailable, "SignatureLapsed")
+        assert len(server.seen) == sent
+
+
+@pytest.mark.parametrize("vendor", ["volcengine", "livepeer"])
+@pytest.mark.parametrize(("seconds", "sent"), [(0, True), (9, True), (11, False)])
+def test_what_the_journal_no_longer_covers_is_not_sent(vendor: str, seconds: float, sent: bool) -> None:
+    """A process that slept between its journal and its socket, whatever its signature says."""
+    clock = StillClock()
+    body = envelope({"TaskId": "t"}) if vendor == "volcengine" else {"id": "t"}
+    with Server([respond(200, body)]) as server, httpx.Client(transport=Crowded(clock, seconds)) as client:
+        if vendor == "volcengine":
+            transport: Transport = volcengine(server.url, clock=clock, client=client)
+        else:
+            transport = Livepeer(f"{server.url}/api", LivepeerKey(Secret(API_KEY)), clock=clock, read_only=False, client=client)
+        write = replace(WRITE if vendor == "volcengine" else CLIP, by=clock.monotonic() + 10)
+        if sent:
+            assert transport.send(write).body
+        else:
+            assert outcome_of(transport, write) == (Unavailable, "SignatureLapsed")
         assert len(server.seen) == sent
 
 

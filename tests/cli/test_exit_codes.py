@@ -1,0 +1,284 @@
+"""Every row of the table of exit codes, by the real command; and that stdout parses in JSON mode whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import NOW, Command, Emulated, relay
+
+FINAL = "2026-11-20T23:30:00+08:00"  # on air at NOW
+
+
+def write(project: Path, name: str, text: str) -> None:
+    (project / "manifests" / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        pytest.param(["plan", "--bogus"], id="unknown option"),
+        pytest.param(["nonsense"], id="unknown command"),
+        pytest.param(["plan", "-o", "yaml"], id="a format the command does not have"),
+        pytest.param(["plan", "--report", "fax"], id="unknown report"),
+        pytest.param(["plan", "/no/such/path"], id="no such path"),
+        pytest.param(["plan", "--target", "relay"], id="no address"),
+        pytest.param(["plan", "-l", "team"], id="no selector"),
+        pytest.param(["plan", "--at", "tomorrow"], id="no instant"),
+        pytest.param(["-C", "/no/such/path", "plan"], id="no such folder"),
+        pytest.param(["--tz", "Mars/Base", "plan"], id="unknown zone"),
+        pytest.param(["-e", "staging", "plan"], id="unknown environment"),
+        pytest.param(["--lock-timeout", "soon", "plan"], id="no length of time"),
+        pytest.param(["show", "reconciler.yaml"], id="no plan"),
+        pytest.param(["schema", "Nonsense"], id="unknown kind"),
+        pytest.param(["explain", "RC999"], id="unknown rule"),
+        pytest.param(["explain", "RelayTask.spec.nonsense"], id="unknown field"),
+        pytest.param(["state", "nonsense"], id="unknown subcommand"),
+        pytest.param(["completion", "csh"], id="unknown shell"),
+    ],
+)
+@pytest.mark.parametrize("output", [[], ["-o", "json"]], ids=["text", "json"])
+def test_64_wrong_usage(args: list[str], output: list[str], project: Path, reconciler: Command, emulated: Emulated) -> None:
+    write(project, "a", relay("a"))
+    said = reconciler(*args[:1], *output, *args[1:]) if output and "-o" not in args else reconciler(*args)
+    assert said.code == 64
+    if output and "-o" not in args:
+        assert said.json["error"]["exit_code"] == 64
+    else:
+        assert said.out == ""
+        assert "rror: " in said.err
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "validate", "drift", "get", "render", "refresh"])
+def test_65_invalid_manifests(command: str, project: Path, reconciler: Command, emulated: Emulated) -> None:
+    write(project, "a", relay("a", title="一" * 24))
+    said = reconciler(command)
+    assert said.code == 65
+    shown = said.out if command == "validate" else said.err
+    assert "error[RC112]" in shown
+    assert "--> manifests/a.yaml:6:10" in shown
+
+
+def test_65_no_manifest_at_all(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    said = reconciler("plan")
+    assert said.code == 65
+    assert "no manifests found in manifests/" in said.err
+    assert "Next: reconciler init" in said.err
+
+
+def test_0_and_2_with_detailed_exitcode(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    write(project, "a", relay("a"))
+    assert reconciler("plan").code == 0
+    assert reconciler("plan", "--detailed-exitcode").code == 2
+    assert reconciler("apply", "--auto-approve").code == 0
+    assert reconciler("plan", "--detailed-exitcode").code == 0
+    assert reconciler("drift", "--detailed-exitcode").code == 0
+
+
+def test_waiting_is_no_change(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    write(project, "a", relay("a", start="2027-03-01T08:00:00+08:00", end="2027-03-01T10:00:00+08:00"))
+    said = reconciler("plan", "--detailed-exitcode")
+    assert said.code == 0
+    assert "WAITING" in said.out
+
+
+@pytest.mark.parametrize(
+    ("stdin", "code", "created"),
+    [
+        pytest.param("", 1, 0, id="the end of input"),
+        pytest.param("no\n", 1, 0, id="no"),
+        pytest.param("y\n", 1, 0, id="anything but yes"),
+        pytest.param("yes\n", 0, 1, id="yes, also through a pipe"),
+    ],
+)
+def test_apply_asks(stdin: str, code: int, created: int, project: Path, reconciler: Command, emulated: Emulated) -> None:
+    write(project, "a", relay("a"))
+    said = reconciler("apply", stdin=stdin)
+    assert said.code == code
+    assert ("Nothing was changed." in said.err) is not bool(created)
+    assert ("--auto-approve" in said.err) is (stdin == "")
+    assert len(reconciler("state", "list", "-o", "json").json["entries"]) == created
+
+
+def test_no_input_refuses_at_once(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    write(project, "a", relay("a"))
+    said = reconciler("apply", "--no-input", stdin="yes\n")
+    assert said.code == 64
+    assert "--auto-approve" in said.err
+
+
+def test_destroy_wants_the_name_of_the_workspace(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    write(project, "a", relay("a"))
+    reconciler("apply", "--auto-approve")
+    assert reconciler("destroy", stdin="yes\n").code == 1
+    assert reconciler("destroy", stdin="sports\n").code == 0
+    assert reconciler("state", "list", "-o", "json").json["entries"] == []
+
+
+def test_3_partly_applied(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    write(project, "a", relay("a"))
+    write(project, "b", relay("b", title="晚间新闻"))
+    emulated.tell("faults", [{"action": "CreatePullToPushTask", "when": "before", "fault": "403"}])
+    said = reconciler("apply", "--auto-approve", "--parallelism", "1")
+    assert said.code in (3, 4)
+    assert "failed       1" in said.out
+    assert said.out.splitlines()[-1].startswith("Next: ")
+
+
+def test_4_not_authenticated(project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(project, "a", relay("a"))
+    monkeypatch.setenv("VOLCENGINE_SECRET_KEY", "wrong-secret-key")
+    said = reconciler("plan")
+    assert said.code == 4
+    assert "wrong-secret-key" not in said.out + said.err
+    monkeypatch.delenv("VOLCENGINE_SECRET_KEY")
+    monkeypatch.delenv("VOLCENGINE_ACCESS_KEY")
+    assert reconciler("plan").code == 4
+    assert reconciler("doctor").code == 4
+
+
+def test_5_blocked_is_left_and_the_rest_is_done(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    write(project, "a", relay("a", start="2026-11-20T20:00:00+08:00", end=FINAL))
+    assert reconciler("apply", "--auto-approve").code == 0
+    changed = relay("a", start="2026-11-20T20:00:00+08:00", end=FINAL, source="http://pull.example.com/live/other.flv")
+    write(project, "a", changed.replace("spec:", "lifecycle: {onAirChange: apply}\nspec:"))
+    write(project, "b", relay("b", title="晚间新闻"))
+    emulated.tell("clock", {"advance": 60}, "PUT")
+    said = reconciler("plan", "--detailed-exitcode", "-v")
+    assert said.code == 2
+    assert "BLOCKED" in said.out
+    assert "--allow-on-air RelayTask/a, or apply after 2026-11-20 Fri 23:30 +08:00" in said.out
+    said = reconciler("apply", "--auto-approve")
+    assert said.code == 5
+    assert "complete: 1 created." in said.out
+    assert "1 blocked change is left: RelayTask/a." in said.out
+    assert reconciler("apply", "--auto-approve", "--allow-on-air", "RelayTask/a").code == 0
+
+
+def test_5_a_guard_stops_before_anything_is_written(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    write(project, "a", relay("a"))
+    write(project, "b", relay("b", title="晚间新闻"))
+    (project / "reconciler.yaml").write_text("workspace: sports\nmanifests: [manifests/]\nguards: {maxDelete: 0, maxDeleteFloor: 0}\n")
+    assert reconciler("apply", "--auto-approve").code == 0
+    (project / "manifests/b.yaml").unlink()
+    said = reconciler("apply", "--auto-approve", "-o", "json")
+    assert said.code == 5
+    assert said.lines[-1]["type"] == "change_summary"
+    assert said.lines[-1]["exit_code"] == 5
+    assert "--allow-delete 1" in said.lines[-2]["message"]
+    assert reconciler("apply", "--auto-approve", "--allow-delete", "1").code == 0
+
+
+def test_6_a_used_an_edited_and_an_expired_plan(
+    project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(project, "a", relay("a"))
+    assert reconciler("plan", "--out", "plan.json").code == 0
+    text = Path("plan.json").read_text()
+    Path("edited.json").write_text(text.replace("pull.example.com", "evil.example.com"))
+    said = reconciler("apply", "edited.json")
+    assert (said.code, "was changed after it was saved" in said.err) == (6, True)
+    monkeypatch.setenv("RECONCILER_NOW", "2026-11-21T00:30:00Z")
+    emulated.tell("clock", {"now": "2026-11-21T00:30:00Z"}, "PUT")
+    said = reconciler("apply", "plan.json")
+    assert (said.code, "a time of RelayTask/a has come" in said.err) == (6, True)
+    monkeypatch.setenv("RECONCILER_NOW", NOW)
+    emulated.tell("clock", {"now": NOW}, "PUT")
+    assert reconciler("apply", "plan.json").code == 0
+    said = reconciler("apply", "plan.json")
+    assert (said.code, "it was used already" in said.err) == (6, True)
+
+
+def test_6_a_plan_whose_manifests_or_objects_changed(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    write(project, "a", relay("a"))
+    reconciler("plan", "--out", "plan.json")
+    write(project, "b", relay("b", title="晚间新闻"))
+    assert "the manifests changed" in reconciler("apply", "plan.json").err
+    reconciler("plan", "--out", "plan.json")
+    assert reconciler("apply", "--auto-approve", "--target", "RelayTask/a").code == 0
+    said = reconciler("apply", "plan.json")
+    assert (said.code, "what is live of RelayTask/a changed" in said.err) == (6, True)
+
+
+def test_7_an_unknown_result_and_refresh(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    write(project, "a", relay("a"))
+    emulated.tell("faults", [{"action": "CreatePullToPushTask", "when": "after", "fault": "reset"}])
+    said = reconciler("apply", "--auto-approve")
+    assert said.code == 7
+    assert "unknown      1   + RelayTask/a" in said.out
+    assert said.out.splitlines()[-1] == "Next: reconciler refresh RelayTask/a"
+    said = reconciler("refresh", "RelayTask/a")
+    assert said.code == 0
+    assert "settled  RelayTask/a" in said.out
+    assert reconciler("plan", "--detailed-exitcode").code == 0
+
+
+def test_69_a_vendor_that_cannot_be_reached(
+    project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(project, "a", relay("a"))
+    monkeypatch.setenv("RECONCILER_LIVE_ENDPOINT", "http://127.0.0.1:9")
+    said = reconciler("plan", "-o", "json")
+    assert said.code == 69
+    assert said.json["error"]["next"] == "reconciler doctor"
+
+
+def test_70_a_fault_of_ours_is_short_and_holds_no_value(project: Path, reconciler: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    import reconciler.cli.start as start
+
+    def broken() -> None:
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setattr(start.version, "callback", broken)
+    said = reconciler("version")
+    assert said.code == 70
+    assert said.err.splitlines() == [
+        "error: a fault of ours: RuntimeError; -vv shows where",
+        "Next: report it, with the output of reconciler version",
+    ]
+    said = reconciler("version", "-vv")
+    assert "in broken" in said.err
+    assert "hunter2" not in said.err
+    assert reconciler("version", "-o", "json").json["error"]["exit_code"] == 70
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_an_interrupt_prints_the_summary_all_the_same(number: int, code: int, output: str, project: Path, emulated: Emulated) -> None:
+    write(project, "a", relay("a"))
+    write(project, "b", relay("b", title="晚间新闻"))
+    emulated.tell("faults", [{"action": "CreatePullToPushTask", "when": "before", "fault": "timeout", "every": True}])
+    args = [sys.executable, "-m", "reconciler", "apply", "--auto-approve", "-o", output, "--parallelism", "2"]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        told: list[str] = []
+        narration = running.stdout if output == "json" else running.stderr
+        while "start" not in (told[-1] if told else ""):
+            told.append(narration.readline())
+        running.send_signal(number)
+        out, _ = running.communicate(timeout=40)
+    assert running.returncode == code
+    if output == "json":
+        last = json.loads(out.splitlines()[-1])
+        assert (last["type"], last["interrupted"], last["exit_code"]) == ("change_summary", True, code)
+        assert last["unknown"] == 2
+    else:
+        assert "interrupted:" in out
+        assert "unknown      2" in out
+
+
+def test_a_reader_that_goes_away_is_no_error(project: Path) -> None:
+    with subprocess.Popen([sys.executable, "-m", "reconciler", "explain"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        shown = running.stderr.read()
+    assert running.returncode in (0, 141)
+    assert shown == b""
