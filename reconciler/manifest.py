@@ -49,6 +49,9 @@ LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_./]{0,126}[A-Za-z0-9])?")
 LABEL_VALUE = 1000
 """Characters a label's value may have."""
 
+EXACT = 1000
+"""Mistakes between documents that are shown at their very value; after so many, where the document begins. Each costs reading a file."""
+
 _ENVELOPE, _METADATA, _LIFECYCLE = frozenset(ENVELOPE), frozenset(METADATA), frozenset(LIFECYCLE)
 _WORDS: dict[str, tuple[str, ...]] = {
     "onAirChange": tuple(word.value for word in OnAirChange),
@@ -569,8 +572,9 @@ class _Crossing:
         other: tuple[Desired, str, str] | None = None,
         severity: Severity = Severity.ERROR,
     ) -> None:
-        related = ((_nearest(other[0], other[1]), other[2]),) if other else ()
-        place = _nearest(want, path)
+        exact = len(self.found) < EXACT
+        related = ((_nearest(other[0], other[1]) if exact else other[0].place, other[2]),) if other else ()
+        place = _nearest(want, path) if exact else want.place
         self.found.append(Diagnostic(severity, rule, message, place, str(want.address), path, help, related))
 
     def renames(self) -> None:

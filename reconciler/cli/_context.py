@@ -64,7 +64,7 @@ class Wish:
     allow_env: tuple[str, ...] = ()
     wait: bool = True
 
-    def options(self, *, whole: bool) -> Options:
+    def options(self, *, whole: bool, keep_unchanged: bool = True) -> Options:
         """Raises UsageError for what cannot be read."""
         for text in (*self.targets, *self.excludes, *(name for name in self.allow_on_air if name != "*")):
             address(text)
@@ -78,6 +78,7 @@ class Wish:
             now=instant(self.at, "--at") if self.at else None,
             allow_on_air=self.allow_on_air,
             allow_delete=self.allow_delete,
+            keep_unchanged=keep_unchanged,
             wait=self.wait,
         )
 
@@ -246,11 +247,11 @@ class Scene:
         except ValueError as wrong:
             raise UsageError(f"{flag}: {wrong}") from None
 
-    def plan(self, engine: Engine, wish: Wish) -> Plan:
-        return engine.plan(self.options(wish))
+    def plan(self, engine: Engine, wish: Wish, *, keep_unchanged: bool = True) -> Plan:
+        return engine.plan(self.options(wish, keep_unchanged=keep_unchanged))
 
-    def options(self, wish: Wish) -> Options:
-        return wish.options(whole=wish.destroy or self.loaded.whole)
+    def options(self, wish: Wish, *, keep_unchanged: bool = True) -> Options:
+        return wish.options(whole=wish.destroy or self.loaded.whole, keep_unchanged=keep_unchanged)
 
 
 def _root(path: str) -> Path:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from reconciler import __version__
+from reconciler.cli._given import given
 from reconciler.cli._session import Session, session
 from reconciler.errors import InvalidManifests, ReconcilerError, Stopped, VendorError
 from reconciler.render import diagnostics, json
@@ -19,7 +20,10 @@ def told(wrong: ReconcilerError, ctx: click.Context) -> int:
     try:
         run = session(ctx)
     except ReconcilerError as worse:  # the session itself could not be made: a bad -C, --tz or --report
-        _plainly(worse)
+        if given(ctx).output in ("json", "jsonl"):
+            document(worse, worse.exit_code, stream=ctx.invoked_subcommand in ("apply", "destroy"))
+        else:
+            sys.stderr.write(f"error: {clean(worse.message)}\n")
         return worse.exit_code
     if run.json:
         if run.stream is not None:
@@ -58,15 +62,6 @@ def in_words(wrong: ReconcilerError, run: Session) -> None:
 
 def _facts(wrong: VendorError) -> list[tuple[str, str]]:
     return [("action", wrong.action), ("code", wrong.code), ("request", wrong.request_id)]
-
-
-def _plainly(wrong: ReconcilerError) -> None:
-    from reconciler.cli import wants_json
-
-    if wants_json(sys.argv[1:]):
-        document(wrong, wrong.exit_code, stream=False)
-    else:
-        sys.stderr.write(f"error: {clean(wrong.message)}\n")
 
 
 def document(wrong: ReconcilerError | str, exit_code: int, *, stream: bool) -> None:

@@ -75,6 +75,11 @@ class Session:
     def json(self) -> bool:
         return self.given.output in ("json", "jsonl")
 
+    @property
+    def brief(self) -> bool:
+        """Whether what needs nothing done is merely counted: text without -v, and no report that would list it."""
+        return self.given.output == "text" and not self.given.verbose and not self.reports
+
     def look(self, stream: TextIO | None = None) -> Look:
         """How things look on a stream, standard output unless said otherwise."""
         stream = stream or sys.stdout

@@ -47,7 +47,10 @@ def plan(path: str, out: Path | None, detailed_exitcode: bool, allow_env: tuple[
     asked = Wish(path=path, allow_env=allow_env, **wish)
     scene = Scene(run, path, allow_env=allow_env)
     began = scene.clock.monotonic()
-    made, document = planned(scene, asked, create=out is not None)
+    if out is None and run.brief:
+        made, document = planned(scene, asked), None
+    else:
+        made, document = documented(scene, asked, create=out is not None)
     if out is not None:
         from reconciler.cli._context import private
 
@@ -60,17 +63,22 @@ def plan(path: str, out: Path | None, detailed_exitcode: bool, allow_env: tuple[
     return code
 
 
-def planned(scene: Scene, wish: Wish, *, create: bool) -> tuple[Plan, dict[str, Any]]:
-    """A plan and its signed document. `create` makes the ledger, whose key signs, if there is none."""
+def planned(scene: Scene, wish: Wish, *, create: bool = False, keep_unchanged: bool = False) -> Plan:
+    """A plan; what needs nothing done is merely counted in it, unless `keep_unchanged`."""
+    engine = scene.engine(writes=False, create=create, declared=not wish.destroy)
+    return scene.plan(engine, wish, keep_unchanged=keep_unchanged)
+
+
+def documented(scene: Scene, wish: Wish, *, create: bool) -> tuple[Plan, dict[str, Any]]:
+    """A whole plan and its signed document. `create` makes the ledger, whose key signs, if there is none."""
     from reconciler.cli._context import selection
     from reconciler.cli._saved import signed
 
-    engine = scene.engine(writes=False, create=create, declared=not wish.destroy)
-    made = scene.plan(engine, wish)
+    made = planned(scene, wish, create=create, keep_unchanged=True)
     return made, signed(json.plan(made, selection=selection(wish, scene.project)), scene.ledger(create=create).key)
 
 
-def show_plan(run: Session, made: Plan, document: dict[str, Any], *, seconds: float | None = None) -> None:
+def show_plan(run: Session, made: Plan, document: Any, *, seconds: float | None = None) -> None:
     """In the format that -o names."""
     if run.json:
         run.document(document)
@@ -126,7 +134,7 @@ def drift(path: str, detailed_exitcode: bool) -> int:
     run.formats(*REPORTS)
     scene = Scene(run, path)
     began = scene.clock.monotonic()
-    made, document = planned(scene, Wish(path=path), create=False)
+    made, document = (planned(scene, Wish(path=path)), None) if run.brief else documented(scene, Wish(path=path), create=False)
     code = 2 if detailed_exitcode and made.drift else 0
     if run.given.output == "text":
         run.out(text.drift(made, run.look(), seconds=scene.clock.monotonic() - began))

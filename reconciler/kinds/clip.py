@@ -7,6 +7,7 @@ labels, so the name holds our fingerprint while the clip is being made. Vendor p
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -260,13 +261,14 @@ class Cut:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if known else None
 
 
 def _joined(assets: Sequence[Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]) -> dict[str, Cut]:
-    by_asset = {task.get("outputAssetId"): task for task in tasks}
+    by_asset = {str(task.get("outputAssetId")): task for task in tasks}
     return {
-        str(asset["id"]): Cut.read(asset, by_asset.get(asset["id"]))
+        str(asset["id"]): Cut.read(asset, by_asset.get(str(asset["id"])))
         for asset in assets
         if asset.get("id") and mapping(asset.get("status")).get("phase") not in _GONE
     }
@@ -499,7 +501,7 @@ class Clip(Kind):
         if len(streams) == 1 and "" not in streams:
             wanted.append({"id": "sourcePlaybackId", "value": streams.pop()})
         assets = yield from _listed(ASSETS, wanted)
-        listed = {asset.get("id") for asset in assets}
+        listed = {str(asset.get("id")) for asset in assets}
         missing = [lookup.entry.id for lookup in ask if lookup.entry and lookup.entry.id not in listed]
         assets += [mapping(reply.body) for reply in (yield from present([ASSET(id=id) for id in missing]))]
         search = Search(ask, {})

@@ -82,24 +82,24 @@ class RelayTask(Kind):
 
     def vet(self, want: Desired) -> Iterator[Diagnostic]:
         def wrong(rule: str, message: str, path: str, help: str = "") -> Diagnostic:
-            place = want.places.get(path, want.place)
-            return Diagnostic(Severity.ERROR, rule, message, place=place, address=str(want.address), path=path, help=help)
+            return Diagnostic(Severity.ERROR, rule, message, address=str(want.address), path=path, help=help)
+
+        def end() -> str:  # asked only when something is wrong: looking for a place reads the file again
+            return next((path for path in ("schedule.duration", "schedule.until") if path in want.places), "schedule.end")
 
         window = want.window
         if window is None or window.end is None:
             yield wrong("RC100", "a relay needs an end", "schedule", "add end, duration or until")
         else:
             if window.end <= window.start:
-                yield wrong("RC100", "a relay must end after it starts", "schedule.end")
+                yield wrong("RC100", "a relay must end after it starts", end())
             if window.end - window.start > LONGEST:
                 long = scalars.duration_text(window.end - window.start)
-                yield wrong(
-                    "RC101", f"the relay lasts {long}, the vendor's limit is 7 days", "schedule.end", "shorten it, or let it repeat"
-                )
+                yield wrong("RC101", f"the relay lasts {long}, the vendor's limit is 7 days", end(), "shorten it, or let it repeat")
             if scalars.unix_seconds(window.end) >= 2**31:
-                yield wrong("RC102", "the relay ends after 2038-01-19, which the vendor cannot write down", "schedule.end")
+                yield wrong("RC102", "the relay ends after 2038-01-19, which the vendor cannot write down", end())
             if window.start.microsecond or window.end.microsecond:
-                yield wrong("RC103", "relay times are whole seconds", "schedule.start" if window.start.microsecond else "schedule.end")
+                yield wrong("RC103", "relay times are whole seconds", "schedule.start" if window.start.microsecond else end())
         image = mapping(want.values.get("watermark")).get("image")
         if isinstance(image, str) and image.startswith("data:"):
             fault_in_image = image_fault(image)

@@ -615,12 +615,16 @@ def test_rows_that_make_no_sense_are_never_an_exception():
     odd = [
         {"id": "a"},
         {"id": "b", "status": [], "source": 5, "createdAt": "x", "creatorId": [1], "videoSpec": None, "name": None},
-        {"id": "c", "status": {"phase": 7, "progress": "x"}, "creatorId": {"value": 9}},
+        {"id": "c", "status": {"phase": 7, "progress": float("inf")}, "creatorId": {"value": 9}},
+        {"id": ["d"]},
     ]
     strategy = {"startTime": 1e300, "endTime": True}
-    tasks = [{"outputAssetId": "b", "params": {"clip": {"clipStrategy": strategy}}, "status": {"retries": "x"}}]
+    tasks = [
+        {"outputAssetId": "b", "params": {"clip": {"clipStrategy": strategy}}, "status": {"retries": float("inf")}},
+        {"outputAssetId": {}},
+    ]
     survey, _ = drive(KIND.observe([]), [odd, tasks])
-    assert [stranger.id for stranger in survey.strangers] == ["a", "b", "c"]
+    assert {stranger.id for stranger in survey.strangers} == {"a", "b", "c", "['d']"}
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------

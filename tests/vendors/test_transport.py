@@ -33,9 +33,8 @@ from reconciler.errors import (
     UsageError,
     VendorError,
 )
-from reconciler.model import Call, Secret, Transport
+from reconciler.model import Call, Transport
 from reconciler.vendors import LIVE, LIVEPEER, RTC, Account, Endpoint, Transports, endpoint
-from reconciler.vendors.credentials import LivepeerKey
 from reconciler.vendors.http import LARGEST_ANSWER, Broken, Exchange, Line, Outgoing, checked_endpoint, is_loopback
 from reconciler.vendors.livepeer import Livepeer
 from reconciler.vendors.volcengine import Volcengine
@@ -50,6 +49,7 @@ from .loopback import (
     StillClock,
     envelope,
     hang_up,
+    livepeer_key,
     reset,
     respond,
     send,
@@ -256,7 +256,7 @@ def test_what_the_journal_no_longer_covers_is_not_sent(vendor: str, seconds: flo
         if vendor == "volcengine":
             transport: Transport = volcengine(server.url, clock=clock, client=client)
         else:
-            transport = Livepeer(f"{server.url}/api", LivepeerKey(Secret(API_KEY)), clock=clock, read_only=False, client=client)
+            transport = Livepeer(f"{server.url}/api", livepeer_key(), clock=clock, read_only=False, client=client)
         write = replace(WRITE if vendor == "volcengine" else CLIP, by=clock.monotonic() + 10)
         if sent:
             assert transport.send(write).body
