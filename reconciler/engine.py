@@ -22,6 +22,7 @@ from reconciler.applying import Crew, carry_out
 from reconciler.courier import Courier, Pacer
 from reconciler.errors import ReconcilerError, Stale, Stopped, UsageError
 from reconciler.ledger import Ledger
+from reconciler.memory import uncollected
 from reconciler.model import (
     Action,
     Address,
@@ -229,9 +230,12 @@ class Engine:
 
         Raises Stopped (exit 5) when `onAirChange: refuse` or the empty-manifest guard says so.
         """
-        now = options.now or self._clock.now()
+        with uncollected():
+            return self._plan(options, options.now or self._clock.now())
+
+    def _plan(self, options: Options, now: datetime) -> Plan:
         wanted = self.wanted
-        entries = self._ledger.entries()
+        entries: Mapping[Address, Entry] = self._ledger.entries()
         self._refuse_vanished(wanted, entries, options)
         desired = [] if options.destroy else self._chosen(wanted, entries, options)
         entries = self._entries_in_question(entries, desired, options)
@@ -307,7 +311,7 @@ class Engine:
             generated_at=now,
             valid_until=_valid_until(kept, now),
             changes=tuple(kept),
-            drift=tuple(self._drift(world, now)),
+            drift=tuple(self._drift(world, desired, now)),
             conflicts=tuple(conflicts),
             diagnostics=tuple(diagnostics),
             strangers=tuple(world.strangers),
@@ -346,11 +350,14 @@ class Engine:
         ]
         return timeline.conflicts([*claims, *foreign]) if claims else []
 
-    def _drift(self, world: World, now: datetime) -> Iterator[Change]:
+    def _drift(self, world: World, desired: Sequence[Desired], now: datetime) -> Iterator[Change]:
+        wanted = {want.address: want for want in desired}
         for address, entry in world.entries.items():
-            seen = world.seen.get(address)
+            seen, want = world.seen.get(address), wanted.get(address)
             if seen is None or address in world.intents:
                 continue
+            if want and not seen.unread and seen.window == want.window and seen.values == want.values:
+                continue  # just as the manifests want it now, whatever was applied before
             fields = planner.drift(entry, seen, seal=self._ledger.seal, now=now)
             if fields is not None:
                 reason = "changed outside of us" if fields else "gone at the vendor"
@@ -460,14 +467,16 @@ class Engine:
     def apply(self, plan: Plan, options: Options = Options(), *, saved: bool = False) -> Report:
         """Carries a plan out, dependencies first, side by side where nothing forbids it.
 
-        Raises Stopped before anything is written when a guard wants a person, Stale when the ledger moved on since the plan.
+        Raises Stopped before anything is written when a guard wants a person, Stale when the ledger or the clock moved on too far.
         """
         stop = self._guard_reasons(plan.changes, self._ledger.entries(), options)
         if stop:
             raise Stopped(stop[0], reasons=stop)
         with self._ledger.acquire(_holder(), timeout=self._lock_timeout) as lease:
-            if self._ledger.serial != plan.serial and not saved and plan.serial:
-                raise Stale("the ledger changed while this plan was made", next_step="reconciler plan")
+            if self._ledger.serial != plan.serial:
+                raise Stale("the ledger changed since this plan was made", next_step="reconciler plan")
+            if plan.valid_until is not None and self._clock.now() >= plan.valid_until:
+                raise Stale(f"this plan was valid until {plan.valid_until:%Y-%m-%dT%H:%M:%SZ}", next_step="reconciler plan")
             if saved:
                 self._ledger.use_plan(plan.id)
             run = _digest([plan.id, self._clock.now().isoformat(), os.getpid()])[:6]
@@ -512,9 +521,9 @@ class Engine:
 
     def _remember_policies(self, plan: Plan) -> None:
         """Protection, deletion policy and the like are remembered even where nothing is to be done at the vendor."""
+        entries = self._ledger.entries()
         for change in plan.changes:
-            want = change.desired
-            entry = self._ledger.entry(change.address)
+            want, entry = change.desired, entries.get(change.address)
             if want is None or entry is None:
                 continue
             ended = entry.ended or bool(change.action is Action.NOOP and change.observed and change.observed.presence is Presence.ENDED)

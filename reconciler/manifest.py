@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from pydantic import ValidationError
 from reconciler import mistakes, scalars, schedule, sources, timeline, yamltree
 from reconciler.cache import Cache, frozen, thawed
 from reconciler.errors import InvalidManifests
+from reconciler.memory import uncollected
 from reconciler.mistakes import Mistake, did_you_mean, misplaced_environment, quoted, unknown_keys, wrong_type
 from reconciler.mistakes import Path as Steps
 from reconciler.model import (
@@ -49,6 +51,8 @@ LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_./]{0,126}[A-Za-z0-9])?")
 LABEL_VALUE = 1000
 """Characters a label's value may have."""
 
+CIRCLES = 100
+"""Circles of dependencies that are told."""
 EXACT = 1000
 """Mistakes between documents that are shown at their very value; after so many, where the document begins. Each costs reading a file."""
 
@@ -129,6 +133,11 @@ def load(
     """
     if not isinstance(selection, Selection):
         selection = Selection(tuple(selection), whole=True)
+    with uncollected():
+        return _load(selection, project, kinds, stdin, cache)
+
+
+def _load(selection: Selection, project: Project, kinds: Kinds, stdin: bytes | None, cache: Cache | None) -> Loaded:
     reader = _Reader(project, kinds)
     settings = _settings(project)
     known = settings + ",".join(kinds.names()).encode()
@@ -432,7 +441,7 @@ class _Reader:
         if type(listed) is not list:
             self.wrong.append(wrong_type("dependsOn", "a list of addresses", listed, path))
             return ()
-        found: list[Address] = []
+        found: dict[Address, None] = {}
         for at, text in enumerate(listed):
             try:
                 if type(text) is not str:
@@ -446,7 +455,7 @@ class _Reader:
             elif address in found:
                 self.note("RC042", (*path, at), f"{address} is listed twice", "remove one")
             else:
-                found.append(address)
+                found[address] = None
         return tuple(found)
 
     def renamed_from(self, metadata: dict[str, Any], name: str) -> str:
@@ -599,12 +608,13 @@ class _Crossing:
                     continue
                 path = f"metadata.dependsOn.{at}"
                 if self.whole:
-                    near = did_you_mean(str(target), map(str, declared))
+                    # names are compared for the first few only: it is slow with very many of them
+                    near = did_you_mean(str(target), map(str, declared)) if len(self.found) < 20 else ""
                     self.wrong(want, "RC042", path, f"{target} is declared nowhere", help=near or "declare it, or remove it here")
                 else:
                     message = f"{target} is not in the selected files; whether it is declared was not checked"
                     self.wrong(want, "RC042", path, message, severity=Severity.NOTE)
-        for cycle in _cycles({address: want.depends_on for address, want in depending.items()}):
+        for cycle in islice(_cycles({address: want.depends_on for address, want in depending.items()}), CIRCLES):
             want, after = depending[cycle[0]], depending[cycle[-1]]
             path = f"metadata.dependsOn.{want.depends_on.index(cycle[1 % len(cycle)])}"
             message = "these depend on each other: " + " -> ".join(map(str, (*cycle, cycle[0])))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from reconciler.model import Severity
@@ -26,13 +27,32 @@ class Mistake(NamedTuple):
     severity: Severity = Severity.ERROR
 
 
+MOST = 200
+"""Mistakes of one block that are told; a block with more is something else than it was taken for."""
+
+
 def did_you_mean(word: str, words: Iterable[str], *, otherwise: str = "") -> str:
     """`did you mean X?` for a near miss, else `otherwise`."""
+    near = _nearest(word.lower()[:80], tuple(words))
+    return f"did you mean {near}?" if near else otherwise
+
+
+@lru_cache(maxsize=256)
+def _nearest(word: str, words: tuple[str, ...]) -> str:
     import difflib
 
     known = {candidate.lower(): candidate for candidate in words}
-    near = difflib.get_close_matches(word.lower()[:80], known, n=1, cutoff=0.6)
-    return f"did you mean {known[near[0]]}?" if near else otherwise
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return known[near[0]] if near else ""
+
+
+def at_most(found: Iterable[Mistake], path: Path) -> Iterator[Mistake]:
+    """The first mistakes of many, and a last one that says so."""
+    for count, mistake in enumerate(found):
+        if count == MOST:
+            yield Mistake("RC020", path, f"there are more than {MOST} mistakes here; the others are not listed", at_key=True)
+            return
+        yield mistake
 
 
 def quoted(text: str) -> str:
@@ -58,11 +78,13 @@ def noun(value: Any) -> str:
 
 def unknown_keys(block: Mapping[str, Any], known: Sequence[str], path: Path) -> Iterator[Mistake]:
     """One mistake for each key that `known` lacks, placed at the key."""
-    for key in block:
-        if key not in known:
-            where = f" of {_name(path)}" if path else " here"
-            everything = "known here: " + ", ".join(known)
-            yield Mistake("RC010", (*path, key), f"{quoted(key)} is no field{where}", did_you_mean(key, known, otherwise=everything), True)
+    yield from at_most((_unknown_key(key, known, path) for key in block if key not in known), path)
+
+
+def _unknown_key(key: str, known: Sequence[str], path: Path) -> Mistake:
+    where = f" of {_name(path)}" if path else " here"
+    help = did_you_mean(key, known, otherwise="known here: " + ", ".join(known))
+    return Mistake("RC010", (*path, key), f"{quoted(key)} is no field{where}", help, at_key=True)
 
 
 def wrong_type(key: str, expected: str, value: Any, path: Path) -> Mistake:
@@ -90,13 +112,10 @@ def of_validation(errors: Iterable[Mapping[str, Any]], value: Any, base: Path, *
     by_path: dict[Path, list[Mapping[str, Any]]] = {}
     for error in errors:
         by_path.setdefault(_real_path(error, value), []).append(error)
-    deep = [path for path in by_path if any(len(other) > len(path) and other[: len(path)] == path for other in by_path)]
-    found: list[Mistake] = []
-    for path, group in by_path.items():
-        if path in deep and all(error["type"].endswith("_type") for error in group):
-            continue  # another member of the union got further; its mistakes say more
-        found.extend(_of_group(group, path, value, base, model))
-    return found
+    around = {path[:depth] for path in by_path for depth in range(len(path))}
+    # where another member of a union got further, its mistakes say more
+    kept = [path for path, group in by_path.items() if path not in around or not all(error["type"].endswith("_type") for error in group)]
+    return list(at_most((mistake for path in kept for mistake in _of_group(by_path[path], path, value, base, model)), base))
 
 
 def _real_path(error: Mapping[str, Any], value: Any) -> Path:
@@ -152,7 +171,7 @@ def _of_one(error: Mapping[str, Any], key: str, raw: Any, path: Path, model: Any
         return Mistake("RC011", path, f"{key} is missing", _what_it_is(model, error["loc"]))
     if kind == "extra_forbidden":
         known = [field.alias or name for owner in _owners(model, error["loc"]) for name, field in owner.model_fields.items()]
-        return next(unknown_keys({str(path[-1]): raw}, known, path[:-1]))
+        return _unknown_key(str(path[-1]), known, path[:-1])
     if kind in ("literal_error", "enum"):
         words = _words(error)
         if isinstance(raw, str):

@@ -152,8 +152,13 @@ class Url(Secret):
         return self.shown
 
 
+_NOTHING_TO_HIDE = re.compile(r"[a-z]+://[A-Za-z0-9.:-]+(?:/[A-Za-z0-9._~/-]*)?")
+
+
 def mask_url(text: str) -> str:
     """`text` with user info, query values and fragment hidden; `${env:NAME}` stays readable."""
+    if _NOTHING_TO_HIDE.fullmatch(text):  # nearly all of them
+        return text
     try:
         parts = urlsplit(text)
     except ValueError:

@@ -102,22 +102,21 @@ class _Resolver:
     def secrets(self, value: Any, path: Steps, model: Any, found: list[Mistake]) -> Any:
         """`value` with its secrets known; what holds none is the same object."""
         changed: dict[str | int, Any] = {}
-        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
-            here = (*path, key)
+        for key, item in value.items() if type(value) is dict else enumerate(value):
             after: Any
-            if isinstance(item, Url):
-                after = item if item.known else self.url(item, here, model, found)
-            elif isinstance(item, Secret):
-                after = item if item.known else self.secret(item, here, found)
-            elif isinstance(item, Mapping | list):
-                after = self.secrets(item, here, model, found)
-            else:
+            if type(item) is dict or type(item) is list:
+                after = self.secrets(item, (*path, key), model, found)
+            elif not isinstance(item, Secret) or item.known:
                 continue
+            elif isinstance(item, Url):
+                after = self.url(item, (*path, key), model, found)
+            else:
+                after = self.secret(item, (*path, key), found)
             if after is not item:
                 changed[key] = after
         if not changed:
             return value
-        return {**value, **changed} if isinstance(value, Mapping) else [changed.get(at, item) for at, item in enumerate(value)]
+        return {**value, **changed} if type(value) is dict else [changed.get(at, item) for at, item in enumerate(value)]
 
     def secret(self, secret: Secret, path: Steps, found: list[Mistake]) -> Secret:
         source, _, name = secret.reference.partition(":")

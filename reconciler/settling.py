@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler import diff
@@ -12,7 +12,10 @@ from reconciler.model import Desired, Entry, Intent, Match, Observed, Presence, 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of an intent: `known` at all, whether the object is `present`, and the entry the ledger then keeps."""
+    """What became of an intent: `known` at all, whether the object is `present`, and the entry the ledger then keeps.
+
+    Without one, and known: the address has no object any more, and what carries `gone` as its identity came to life late.
+    """
 
     intent: Intent
     known: bool
@@ -20,12 +23,28 @@ class Settlement:
     present: bool = False
     entry: Entry | None = None
 
+    @property
+    def gone(self) -> str:
+        return self.intent.identity if self.known and not self.present else ""
+
 
 def settle(
-    intent: Intent, seen: Observed, *, entry: Entry | None, want: Desired | None, desired: Values | None, seal: Seal, now: datetime
+    intent: Intent,
+    seen: Observed,
+    *,
+    entry: Entry | None,
+    want: Desired | None,
+    desired: Values | None,
+    seal: Seal,
+    now: datetime,
+    reach: timedelta | None = None,
 ) -> Settlement:
-    """Judges one open intent by what was seen. `desired` is the intent's record of what was asked for, opened."""
+    """Judges one open intent by what was seen. `desired` is the intent's record of what was asked for, opened; `reach` is how far back
+    the vendor's reads go.
+    """
     late = now >= intent.horizon
+    if seen.presence is Presence.ABSENT and entry and entry.started and reach and now - entry.started > reach:
+        seen = replace(seen, presence=Presence.UNKNOWN)  # started too long ago: that no read shows it says nothing
     match intent.verb:
         case Verb.CREATE:
             if seen.presence in (Presence.LIVE, Presence.ENDED) and seen.match in (Match.LEDGER, Match.MARK):
@@ -33,7 +52,10 @@ def settle(
             if late and seen.presence is Presence.ABSENT:
                 return Settlement(intent, True, f"{intent.action} did not take effect", False, entry)
         case Verb.DELETE:
-            if seen.presence in (Presence.ABSENT, Presence.ENDED):
+            if entry is not None and intent.target and intent.target != entry.id:  # of a duplicate: the entry's own object stays
+                if intent.target not in (seen.id, *seen.also):
+                    return Settlement(intent, True, f"{intent.action} took effect: {intent.target} is gone", True, entry)
+            elif seen.presence in (Presence.ABSENT, Presence.ENDED):
                 return Settlement(intent, True, f"{intent.action} took effect", False)
             if late:
                 return Settlement(intent, True, f"{intent.action} did not take effect", True, entry)

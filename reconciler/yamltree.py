@@ -205,6 +205,7 @@ class _Builder:
         self.problems: list[Problem] = []
         self.anchors: dict[str, _Anchor] = {}
         self.repeated = False  # some key of this document is written twice
+        self.walks: list[_Walk] = []
         self.expansion = 0
         self.index = 0
 
@@ -224,7 +225,7 @@ class _Builder:
                 value = None if empty else self.node(event, 1)
                 problems, self.problems = self.problems, []
                 if self.repeated:
-                    problems += _duplicates(self.data, self.index)
+                    problems += self.duplicates()
                     self.repeated = False
                 self.anchors.clear()
                 yield Document(self.index, value, line, column, problems)
@@ -381,6 +382,14 @@ class _Builder:
             raise _Syntax(Problem("RC008", f"this alias nests deeper than {DEPTH} levels", _mark(event), help="flatten it"))
         return anchor.value
 
+    def duplicates(self) -> list[Problem]:
+        """The keys written twice in this document. The text is walked once more, for all its documents together."""
+        self.walks = self.walks or _walks(self.data)
+        return [
+            Problem("RC004", f"the key {_short(key)} is written twice", second, "keep one of the two", ((first, "first written here"),))
+            for key, first, second in self.walks[self.index].twice
+        ]
+
     def refuse(self, rule: str, message: str, event: Any, *, help: str = "") -> None:
         self.problems.append(Problem(rule, message, _mark(event), help))
 
@@ -417,14 +426,6 @@ def dotted(path: tuple[str | int, ...]) -> str:
 def marks(data: bytes) -> list[dict[str, Marks]]:
     """For each document of a text: dotted path -> where it stands. Stops quietly where the text cannot be read."""
     return [found.at for found in _walks(data)]
-
-
-def _duplicates(data: bytes, index: int) -> list[Problem]:
-    """The keys written twice in one document."""
-    return [
-        Problem("RC004", f"the key {_short(key)} is written twice", second, "keep one of the two", ((first, "first written here"),))
-        for key, first, second in _walks(data)[index].twice
-    ]
 
 
 class _Walk:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 PORTS = {"rtmp": "1935", "rtmps": "443", "http": "80", "https": "443", "rtsp": "554"}
 _CLASSES = {"rtmps": "rtmp", "https": "http"}
+_PARTS = re.compile(r"([^/?#]*)([^?#]*)(.*)", re.DOTALL)
 _STREAM_ID = re.compile(r"[?&]streamid=([^&]*)", re.IGNORECASE)
 
 
@@ -46,6 +47,6 @@ class Ingest(NamedTuple):
 
 def _cut(rest: str) -> tuple[str, str, str]:
     """Authority, path and query of what follows `://`."""
-    found = re.fullmatch(r"([^/?#]*)([^?#]*)(.*)", rest, re.DOTALL)
+    found = _PARTS.fullmatch(rest)
     assert found
     return found[1], found[2], found[3]

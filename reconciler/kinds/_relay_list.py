@@ -253,8 +253,8 @@ class Search:
         for id, match in filter(None, known):
             task = self.free.get(id)
             if task:
-                same = [other for other in self._marked(lookup, incarnation_of(lookup)) if other is not task and other.title == task.title]
-                self._take(at, match, [task, *same])
+                same = self._marked(lookup, incarnation_of(lookup)) if len(self.by_title[task.title]) > 1 else []
+                self._take(at, match, [task, *(other for other in same if other is not task and other.title == task.title)])
                 return
 
     def _by_mark(self, at: int, lookup: Lookup) -> None:
@@ -385,7 +385,11 @@ def _compare_destination(values: dict[str, Any], declared: Values, unread: set[s
     if not isinstance(live, Url):
         unread.add("destination")
         return
-    there, url = Ingest.of(live.reveal()), ours.get("url")
+    url = ours.get("url")
+    if isinstance(url, Url) and url.known and url == live and not _masked(live):
+        values["destination"] = {"url": url}
+        return
+    there = Ingest.of(live.reveal())
     if "domain" in ours:
         # sent as domain, app and stream, returned as a URL the vendor made: only these three say anything
         values["destination"] = dict(ours) if push_point(ours).place == there.place else _taken_apart(there)

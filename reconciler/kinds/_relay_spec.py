@@ -317,7 +317,7 @@ def claim(destination: Values) -> str:
         return push_point(destination).key
     text = url.reveal() if url.known else url.reference
     ingest = Ingest.of(text)
-    if ENV_REFERENCE.search(Ingest.of(url.reference).path):
+    if url.reference and ENV_REFERENCE.search(Ingest.of(url.reference).path):
         return ingest._replace(path=f"/***{hashlib.sha256(ingest.path.encode()).hexdigest()[:LENGTH]}").key
     return ingest.key
 

@@ -198,7 +198,7 @@ def entry_cells(entry: Entry, seal: Seal) -> tuple[str, int, str]:
 def entry_of(body: str, sum: int, applied: str) -> Entry:
     """Raises Damaged."""
     # a plan comes through here once for each of perhaps 100,000 entries
-    if crc32(body.encode()) != sum:
+    if crc32(body.encode()) != sum or not isinstance(applied, str):
         raise Damaged("an entry")
     kind, name, occurrence, account, id, identity, changed, start, end, applied_sum, rest = _scan(body, 0)[0]
     entry = Entry(

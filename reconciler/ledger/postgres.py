@@ -26,6 +26,15 @@ T = TypeVar("T")
 TRIES = 4  # a fail-over takes some seconds; the pauses between are 0.5, 1 and 2 s
 _AGAIN = (errors.SerializationFailure, errors.DeadlockDetected)
 
+_DEFAULTS: dict[str, Any] = {
+    "application_name": "reconciler",
+    "connect_timeout": 10,
+    # a server that vanished without a word is noticed within half a minute
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30000,
+}
 _SESSION = (
     "SET statement_timeout = '30s'",
     "SET lock_timeout = '15s'",
@@ -72,7 +81,7 @@ class PostgresLedger(StoredLedger):
                 "state: is no valid PostgreSQL URL (not shown: it may hold a password)",
                 next_step="write it as postgresql://user@host/database",
             ) from None
-        self._target = {"application_name": "reconciler", "connect_timeout": 10, **self._target}
+        self._target = {**_DEFAULTS, **self._target}
         self._at = _shown(self._target)
         self._db: psycopg.Connection[Any] | None = None
         self._met = False

@@ -32,10 +32,15 @@ class Wire:
         self.cuts = 0
         self.connections = 0
         self._target = f"{server_folder}/.s.PGSQL.5432"
+        self._door = folder / ".s.PGSQL.5432"
+        self._open: list[socket.socket] = []
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(folder / ".s.PGSQL.5432"))
+        self._listener.bind(str(self._door))
         self._listener.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
+
+    def _start(self, work: Callable[..., None], *more: socket.socket) -> None:
+        threading.Thread(target=work, args=more, daemon=True).start()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -44,36 +49,46 @@ class Wire:
                 self.connections += 1
                 server = socket.socket(socket.AF_UNIX)
                 server.connect(self._target)
-                threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
-                threading.Thread(target=self._return, args=(server, client), daemon=True).start()
+                self._open += [client, server]
+                self._start(self._forward, client, server)
+                self._start(self._return, server, client)
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
-        with contextlib.suppress(OSError), client, server:
+        with _hung_up_after(client, server):
             while data := client.recv(65536):
                 if self.cut and b"COMMIT" in data:
                     self.cuts += 1
-                    if self.cut == "answer":
-                        self.cut = "returning"
-                        server.sendall(data)
-                        continue
-                    self.cut = ""
-                    break
+                    before, self.cut = self.cut, "returning" if self.cut == "answer" else ""
+                    if before == "request":
+                        return
                 server.sendall(data)
-            for one in (client, server):
-                one.shutdown(socket.SHUT_RDWR)
 
     def _return(self, server: socket.socket, client: socket.socket) -> None:
-        with contextlib.suppress(OSError):
+        with _hung_up_after(client, server):
             while data := server.recv(65536):
                 if self.cut == "returning":
                     self.cut = ""
-                    break
+                    return
                 client.sendall(data)
-            for one in (client, server):
-                one.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        """Breaks every connection and takes no new one."""
         self._listener.close()
+        self._door.unlink(missing_ok=True)
+        with _hung_up_after(*self._open):
+            self._open = []
+
+
+@contextlib.contextmanager
+def _hung_up_after(*sockets: socket.socket) -> Iterator[None]:
+    try:
+        with contextlib.suppress(OSError):
+            yield
+    finally:
+        for one in sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
 
 
 @pytest.fixture
@@ -170,14 +185,6 @@ def test_a_server_that_stays_away_is_an_error(wire: tuple[Wire, Where]) -> None:
     between, place = wire
     ledger = place.open()
     between.close()
-    between._target = "/nowhere"
-    place.sql("SELECT 1")
-    postgres_gone = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'reconciler'"
-    direct = replace(place, url=place.url)
-    direct.sql(postgres_gone)
-    folder = re.search(r"host=([^&]*)", place.url)
-    assert folder
-    (Path(folder[1]) / ".s.PGSQL.5432").unlink()
     with pytest.raises(LedgerError, match="cannot be reached") as refusal:
         ledger.put(an_entry())
     assert refusal.value.next_step == "reconciler doctor"

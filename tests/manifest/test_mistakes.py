@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,21 @@ def test_no_message_repeats_a_secret(tmp_path: Path) -> None:
     loaded = load(tmp_path, *texts)
     assert len(loaded.diagnostics) == 3
     assert "hunter2" not in repr([(one.message, one.help) for one in loaded.diagnostics])
+
+
+FLOODS = [
+    ("unknown keys", pump() + "".join(f"k{at}: 1\n" for at in range(50_000)), 201),
+    ("unknown fields", pump(spec="".join(f"  k{at}: 1\n" for at in range(50_000))), 201),
+    ("wrong items", pump(spec=f"  layout: {{regions: [{'1, ' * 100_000}]}}\n"), 201),
+    ("addresses", pump(meta=f", dependsOn: [{', '.join(f'Pump/n{at}' for at in range(50_000))}]"), 50_000),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), [case[1:] for case in FLOODS], ids=[case[0] for case in FLOODS])
+def test_a_flood_of_mistakes_is_told_in_time(tmp_path: Path, text: str, told: int) -> None:
+    began = time.process_time()
+    loaded = load(tmp_path, text)
+    assert time.process_time() - began < 20
+    assert len(loaded.errors) == told
+    more = [one for one in loaded.errors if one.message == "there are more than 200 mistakes here; the others are not listed"]
+    assert len(more) == (told == 201)

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 import time
 
 import pytest
@@ -145,6 +147,13 @@ def test_a_mistake_does_not_hide_the_next_document() -> None:
     assert [[problem.rule for problem in one.problems] for one in found] == [["RC005"], [], ["RC003"]]
 
 
+def test_many_documents_with_repeated_keys_take_no_longer_than_their_text() -> None:
+    began = time.process_time()
+    found = list(yamltree.documents(b"a: 1\na: 2\n---\n" * 20_000))
+    assert sum(len(one.problems) for one in found) == 20_000
+    assert time.process_time() - began < 10
+
+
 def test_aliases_within_the_budget_are_read() -> None:
     text = "a: &a [" + ",".join(["x"] * 99) + "]\nb: [" + ",".join(["*a"] * 99) + "]\n"
     document = only(text)
@@ -237,3 +246,10 @@ def test_json_is_read_as_json(tree: object) -> None:
     assert not document.problems
     found = document.value["root"]
     assert found == tree or (isinstance(tree, float) and math.isclose(found, tree))
+
+
+def test_without_the_c_parser_it_says_so_and_does_not_go_on_slowly() -> None:
+    program = "import sys; sys.modules['yaml._yaml'] = None\nimport reconciler.yamltree"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert found.returncode != 0
+    assert "ReconcilerError: PyYAML's C extension is missing" in found.stderr
