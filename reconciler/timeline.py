@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from reconciler.model import Conflict, Place, Window
 
 TIGHT = timedelta(seconds=5)
+MOST = 16  # conflicts told of one claim: thousands on one destination are one mistake, not millions
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -40,14 +42,16 @@ def conflicts(claims: Iterable[Claim]) -> list[Conflict]:
 
 
 def _sweep(group: list[Claim]) -> Iterable[Conflict]:
-    active: list[Claim] = []
-    for claim in group:
-        active = [other for other in active if _end(other) + TIGHT > claim.window.start]
-        for other in active:
-            kind = _judge(other, claim)
+    """Windows in the order of their starts; `active` is a heap of those that may still touch the next one, by their ends."""
+    active: list[tuple[datetime, int]] = []
+    for at, claim in enumerate(group):
+        while active and active[0][0] + TIGHT <= claim.window.start:
+            heapq.heappop(active)
+        for _, other in active[:MOST]:
+            kind = _judge(group[other], claim)
             if kind:
-                yield _conflict(kind, other, claim)
-        active.append(claim)
+                yield _conflict(kind, group[other], claim)
+        heapq.heappush(active, (_end(claim), at))
 
 
 def _judge(first: Claim, second: Claim) -> str:

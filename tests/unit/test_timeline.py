@@ -40,3 +40,8 @@ def test_conflicts(claims: list[Claim], expected: list[str]) -> None:
 def test_the_order_of_claims_does_not_matter() -> None:
     claims = [claim("a", 0, 100), claim("b", 10, 20), claim("c", 30, 40, "srt://h/live/s"), claim("d", 101, 120)]
     assert conflicts(claims) == conflicts(claims[::-1])
+
+
+def test_thousands_on_one_destination_are_told_in_linear_time() -> None:
+    crowd = [claim(f"t{number:05}", number, 10_000) for number in range(3_000)]
+    assert len(conflicts(crowd)) <= 16 * len(crowd)
