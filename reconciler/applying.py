@@ -73,11 +73,10 @@ class _Run:
         self._queue = _Queue(changes)
 
     def all(self) -> list[Result]:
-        workers = min(self._crew.parallelism, max(1, len(self._changes)))
-        if workers == 1:
-            self._inline()
+        if self._crew.parallelism == 1:
+            self._inline()  # one thread, for tests; an interrupt then waits for the answer
         else:
-            self._pooled(workers)
+            self._pooled(min(self._crew.parallelism, max(1, len(self._changes))))
         for index, change in enumerate(self._changes):
             self._results.setdefault(index, Result(change, Outcome.NOT_STARTED, "interrupted"))
         return [self._results[index] for index in range(len(self._changes))]

@@ -9,8 +9,9 @@ import hashlib
 import hmac
 import json
 import os
+import secrets
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -73,6 +74,25 @@ class Cache:
 
     def _seal(self, name: str, body: bytes) -> bytes:
         return hmac.digest(self.key, name.encode() + body, "sha256")
+
+
+def personal_key(env: Mapping[str, str]) -> bytes:
+    """The key of whoever runs this, below XDG_CACHE_HOME or ~/.cache; drawn when first needed. Raises OSError where none can be kept."""
+    home = env.get("XDG_CACHE_HOME", "")
+    folder = (Path(home) if Path(home).is_absolute() else Path(env.get("HOME") or Path.home()) / ".cache") / "reconciler"
+    path = folder / "key"
+    if not path.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=folder, prefix=".draft-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(32))
+        with suppress(FileExistsError):  # another run was faster
+            path.hardlink_to(draft)
+        Path(draft).unlink()
+    key = path.read_bytes()
+    if len(key) != 32 or path.stat().st_mode & 0o077:
+        raise PermissionError(f"{path} is no key that only its owner can read")
+    return key
 
 
 @cache

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from reconciler.crash import point
-from reconciler.errors import NotFound, NotReady, OutcomeUnknown, ReconcilerError, Rejected, Throttled, Unavailable, VendorError
+from reconciler.errors import Lapsed, NotFound, NotReady, OutcomeUnknown, ReconcilerError, Rejected, Throttled, Unavailable, VendorError
 from reconciler.model import Batch, Call, Clock, Created, Pause, Reply, Steps, Transport
 
 T = TypeVar("T")
@@ -179,8 +179,12 @@ class Courier:
         raise AssertionError("unreachable")
 
     def _write(self, call: Call, journal: Journal) -> Reply:
-        """Written down, then sent. Only a repeatable call is sent again after an unknown outcome, and never beyond doubt."""
+        """Written down, then sent. Only a repeatable call is sent again after an unknown outcome, and never beyond doubt.
+
+        A refused signing time changed nothing: it is sent once more, if the journal still takes it.
+        """
         doubt: OutcomeUnknown | None = None
+        lapsed = False
         for attempt in range(1, WRITE_TRIES + 1):
             try:
                 reply = self._once(call, journal)
@@ -193,6 +197,9 @@ class Courier:
                 self._clock.sleep(0.3 * 2**attempt)
             except VendorError as wrong:
                 point("courier.rejected")
+                if isinstance(wrong, Lapsed) and not lapsed and attempt < WRITE_TRIES:
+                    lapsed = True
+                    continue
                 if doubt is not None and not isinstance(wrong, NotFound):
                     # the first sending may have taken effect, and this refusal may be because of it
                     journal.unknown(call, doubt)

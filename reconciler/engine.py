@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from reconciler import diff, guards, planner, settling, timeline
 from reconciler.applying import Crew, carry_out
 from reconciler.courier import Courier, Pacer
 from reconciler.errors import ReconcilerError, Stale, Stopped, UsageError
-from reconciler.ledger import Ledger
+from reconciler.ledger import Ledger, Tombstone
 from reconciler.memory import uncollected
 from reconciler.model import (
     Action,
@@ -43,11 +43,13 @@ from reconciler.model import (
     Plan,
     Presence,
     Result,
+    Scheduling,
     Severity,
     Stage,
     Stranger,
     Survey,
     Transport,
+    Verb,
 )
 
 MAX_AGE = timedelta(hours=24)  # no plan is worth more than a day
@@ -103,6 +105,7 @@ class World:
     intents: dict[Address, Intent]
     strangers: list[Stranger]
     counts: dict[str, int]
+    settled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +170,19 @@ class Engine:
 
     # --- observe ------------------------------------------------------------------------------------------------------
 
-    def observe(self, desired: Sequence[Desired], entries: Mapping[Address, Entry], *, now: datetime) -> World:
-        """Asks the vendors where every declared or remembered object is. One conversation per account and kind, side by side."""
-        intents = {intent.address: intent for intent in self._ledger.open_intents()}
+    def observe(
+        self, desired: Sequence[Desired], entries: Mapping[Address, Entry], *, now: datetime, chosen: Callable[[Address], bool] = lambda _: True
+    ) -> World:
+        """Asks the vendors where every declared or remembered object is. One conversation per account and kind, side by side.
+
+        Of what is neither, only what is `chosen`: writes without a known result, and what was deleted and may come to life late.
+        """
+        known = {*entries, *(want.address for want in desired)}
+        intents = {one.address: one for one in self._ledger.open_intents() if one.address in known or chosen(one.address)}
+        buried = self._ledger.tombstones()
         asks = self._lookups(desired, entries, intents, now)
+        self._watch_graves([one for one in buried if one.address not in {*known, *intents} and chosen(one.address)], asks)
+        gone = {(one.account, one.id) for one in buried if one.id}
         seen: dict[Address, Observed] = {}
         strangers: list[Stranger] = []
         counts: dict[str, int] = {}
@@ -182,8 +194,8 @@ class Engine:
         for (account, kind), survey in zip(asks, _side_by_side(ask, list(asks)), strict=True):
             vendor = self._kind(kind).vendor
             for answer in survey.answers:
-                seen[answer.address] = answer
-            strangers.extend(replace(one, account=account) for one in survey.strangers)
+                seen[answer.address] = _without(gone, account, answer)
+            strangers.extend(replace(one, account=account) for one in survey.strangers if (account, one.id) not in gone)
             alive = sum(answer.presence is Presence.LIVE for answer in survey.answers)
             counts[vendor] = counts.get(vendor, 0) + alive + sum(one.stage is not Stage.ENDED for one in survey.strangers)
         return World(seen, entries, intents, strangers, counts)
@@ -211,6 +223,18 @@ class Engine:
             asks.setdefault((account, address.kind), []).append(Lookup(address, self._workspace, None, entry, intent))
         return asks
 
+    def _watch_graves(self, buried: Iterable[Tombstone], asks: dict[tuple[str, str], list[Lookup]]) -> None:
+        """Asks also for what must not be there: a request that came late may have made it again."""
+        for one in buried:
+            kind = self._kinds(one.address.kind)
+            if kind is None:
+                continue
+            sought = None
+            if kind.scheduling is Scheduling.RUNNER:  # nothing lists these: they are found by their identity only
+                began = one.until - settling.LATEST
+                sought = Intent("", one.address, one.account, Verb.CREATE, "", one.identity, 1, began, one.until)
+            asks.setdefault((one.account, kind.name), []).append(Lookup(one.address, self._workspace, intent=sought))
+
     def _kind(self, name: str) -> Kind:
         kind = self._kinds(name)
         if kind is None:
@@ -235,14 +259,17 @@ class Engine:
 
     def _plan(self, options: Options, now: datetime) -> Plan:
         wanted = self.wanted
+        asked, serial = min(now, self._clock.now()), self._ledger.serial
         entries: Mapping[Address, Entry] = self._ledger.entries()
         self._refuse_vanished(wanted, entries, options)
         desired = [] if options.destroy else self._chosen(wanted, entries, options)
         entries = self._entries_in_question(entries, desired, options)
-        world = self.observe(desired, entries, now=now)
+        chosen: Callable[[Address], bool] = lambda address: not options.selective or str(address) in options.targets  # noqa: E731
+        world = self.observe(desired, entries, now=now, chosen=chosen)
         if world.intents:
-            self._settle(world, desired, now)
-        return self._decide(world, desired, options, now)
+            self._settle(world, desired, asked)
+        plan = self._decide(world, desired, options, now)
+        return replace(plan, serial=serial + world.settled)  # what somebody else wrote meanwhile makes the plan stale
 
     def _chosen(self, wanted: Wanted, entries: Mapping[Address, Entry], options: Options) -> list[Desired]:
         chosen = wanted.desired
@@ -386,13 +413,18 @@ class Engine:
         for address, intent in list(world.intents.items()):
             seen = world.seen.get(address) or Observed(address, Presence.UNKNOWN)
             asked = ledger.open_values(intent.desired) if intent.desired is not None else None
+            kind = self._kinds(address.kind)
             verdict = settling.settle(
-                intent, seen, entry=entries.get(address), want=by_address.get(address), desired=asked, seal=ledger.seal, now=now
-            )
+                intent, seen, entry=entries.get(address), want=by_address.get(address), desired=asked, seal=ledger.seal, now=now,
+                reach=kind.observable if kind else None,
+            )  # fmt: skip
             judged.append(verdict)
             if not verdict.known:
                 continue
-            ledger.settle(intent.id, present=verdict.present, entry=verdict.entry)
+            grave = Tombstone(address, intent.account, verdict.gone, intent.target, now + settling.LATEST) if verdict.gone else None
+            world.settled += ledger.settle(
+                intent.id, present=verdict.present, entry=verdict.entry, remove=bool(verdict.gone) and not verdict.entry, tombstone=grave
+            )
             del world.intents[address]
             if verdict.entry is None:
                 entries.pop(address, None)
@@ -540,6 +572,14 @@ def _side_by_side(ask: Callable[[tuple[str, str]], Survey], groups: list[tuple[s
         return [ask(group) for group in groups]
     with ThreadPoolExecutor(len(groups), thread_name_prefix="observe") as pool:
         return list(pool.map(ask, groups))
+
+
+def _without(gone: Collection[tuple[str, str]], account: str, seen: Observed) -> Observed:
+    """A list that lags still shows what we know to be deleted."""
+    also = tuple(id for id in seen.also if (account, id) not in gone)
+    if (account, seen.id) in gone and seen.presence is not Presence.ABSENT:
+        return Observed(seen.address, Presence.ABSENT)
+    return seen if also == seen.also else replace(seen, also=also)
 
 
 def _renamed(want: Desired, entries: Mapping[Address, Entry]) -> Entry | None:

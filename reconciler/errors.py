@@ -12,6 +12,7 @@ ReconcilerError                      70  a fault of ours, when raised itself
     │   ├── NotFound                     the object is not there
     │   └── Throttled                69  too many requests: nothing changed, ask again later
     ├── Denied                        4  credentials missing, wrong, or not allowed
+    │   └── Lapsed                       the signing time was refused: nothing changed there
     ├── Unavailable                  69  a read failed, or no byte of a write left this machine
     ├── OutcomeUnknown                7  a write was sent and nobody knows what became of it
     └── NotReady                      3  the object exists but did not become ready in time
@@ -116,6 +117,10 @@ class Throttled(Rejected):
 
 class Denied(VendorError):
     exit_code = 4
+
+
+class Lapsed(Denied):
+    """The signature was too old, or this machine's clock is wrong; the vendor's time is known now."""
 
 
 class Unavailable(VendorError):

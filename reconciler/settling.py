@@ -10,6 +10,9 @@ from reconciler import diff
 from reconciler.model import Desired, Entry, Intent, Match, Observed, Presence, Seal, Stage, Values, Verb
 
 
+LATEST = timedelta(minutes=15)  # a signature's validity where nobody shortens it: nothing that was sent comes to life later
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What became of an intent: `known` at all, whether the object is `present`, and the entry the ledger then keeps.

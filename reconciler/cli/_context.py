@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -15,18 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler import scalars, schedule
 from reconciler.cli._session import Session
-from reconciler.engine import Engine, Options, Wanted
 from reconciler.errors import InvalidManifests, UsageError
-from reconciler.guards import Limits
 from reconciler.kinds import Registry
-from reconciler.ledger import Ledger, open_ledger
 from reconciler.manifest import Loaded, load
 from reconciler.model import Address, Desired, Event, Place, Plan, Transport
-from reconciler.project import Project, files, find, source_line
+from reconciler.project import Project, Selection, files, find, source_line
 
 if TYPE_CHECKING:
+    from reconciler.cache import Cache
+    from reconciler.engine import Engine, Options, Wanted
+    from reconciler.ledger import Ledger
     from reconciler.vendors import Account
     from reconciler.vendors.http import Exchange
+
+
+WORTH_KEEPING = 128 * 1024  # bytes of manifests; fewer are read faster than their cache is looked after
 
 
 class RealClock:
@@ -66,6 +70,8 @@ class Wish:
 
     def options(self, *, whole: bool, keep_unchanged: bool = True) -> Options:
         """Raises UsageError for what cannot be read."""
+        from reconciler.engine import Options
+
         for text in (*self.targets, *self.excludes, *(name for name in self.allow_on_air if name != "*")):
             address(text)
         return Options(
@@ -128,9 +134,19 @@ class Scene:
     @cached_property
     def loaded(self) -> Loaded:
         """The manifests; mistakes are in its diagnostics."""
-        made = load(files(self.project, self.path), project=self.project, kinds=self.kinds, stdin=self.stdin)
+        selected = files(self.project, self.path)
+        made = load(selected, project=self.project, kinds=self.kinds, stdin=self.stdin, cache=self._cache(selected))
         self.session.checked = tuple(str(want.address) for want in made.desired)
         return made
+
+    def _cache(self, selected: Selection) -> Cache | None:
+        """What was read before; None for a small project, and where no key can be kept."""
+        with suppress(OSError):
+            if sum(path.stat().st_size for path in selected.files) >= WORTH_KEEPING:
+                from reconciler.cache import Cache, personal_key
+
+                return Cache(self.project.root / ".reconciler" / "cache", personal_key(self.session.env))
+        return None
 
     def resolve(self, desired: Sequence[Desired]) -> Sequence[Desired]:
         from reconciler.references import resolve
@@ -142,6 +158,8 @@ class Scene:
         """Raises InvalidManifests when anything is wrong, or no manifest was found at all."""
         loaded = self.loaded.require()
         self.refuse_nothing(loaded)
+        from reconciler.engine import Wanted
+
         return Wanted(loaded.desired, loaded.digest, loaded.files, loaded.diagnostics, self.resolve)
 
     def refuse_nothing(self, loaded: Loaded) -> None:
@@ -157,6 +175,8 @@ class Scene:
     def ledger(self, *, create: bool) -> Ledger:
         """Opened once; `create` only where the command may leave something behind."""
         if self._ledger is None:
+            from reconciler.ledger import open_ledger
+
             self._ledger = open_ledger(
                 self.project.state, root=self.project.root, workspace=self.project.workspace, clock=self.clock, create=create
             )
@@ -218,6 +238,9 @@ class Scene:
         declared: bool = True,
     ) -> Engine:
         """The engine of this project. `declared` False leaves the manifests unread, for what only the ledger knows."""
+        from reconciler.engine import Engine, Wanted
+        from reconciler.guards import Limits
+
         guards = self.project.guards
         share = guards.max_delete
         return Engine(

@@ -74,14 +74,7 @@ class PostgresLedger(StoredLedger):
     def __init__(self, url: str, *, workspace: str, clock: Clock) -> None:
         """Connects when first used. Raises LedgerError for a URL that is none, without showing it."""
         super().__init__(workspace=workspace, clock=clock)
-        try:
-            self._target = conninfo.conninfo_to_dict(url)
-        except psycopg.Error:
-            raise LedgerError(
-                "state: is no valid PostgreSQL URL (not shown: it may hold a password)",
-                next_step="write it as postgresql://user@host/database",
-            ) from None
-        self._target = {**_DEFAULTS, **self._target}
+        self._target = {**_DEFAULTS, **_parts(url)}
         self._at = _shown(self._target)
         self._db: psycopg.Connection[Any] | None = None
         self._met = False
@@ -207,6 +200,19 @@ def _runner(db: psycopg.Connection[Any]) -> Run:
 @lru_cache(maxsize=256)
 def _translated(sql: str) -> bytes:
     return sql.replace("@", "reconciler.").replace("?", "%s").encode()
+
+
+def _parts(url: str) -> dict[str, Any]:
+    """The URL's parameters by name. Raises LedgerError, which shows nothing of it: a wrong URL shows its password in the wrong part."""
+    with suppress(psycopg.Error):
+        parts = conninfo.conninfo_to_dict(url)
+        host, port, database = (str(parts.get(name) or "") for name in ("host", "port", "dbname"))
+        if "@" not in host + database and (not port or port.replace(",", "").isdecimal()):
+            return parts
+    raise LedgerError(
+        "state: is no valid PostgreSQL URL (not shown: it may hold a password)",
+        next_step="write it as postgresql://user@host/database; in a password, / is %2F and @ is %40",
+    )
 
 
 def _shown(target: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import enum
 import re
 from dataclasses import dataclass
 
-from reconciler.errors import Denied, NotFound, OutcomeUnknown, Rejected, Throttled, Unavailable, VendorError
+from reconciler.errors import Denied, Lapsed, NotFound, OutcomeUnknown, Rejected, Throttled, Unavailable, VendorError
 
 
 class Verdict(enum.Enum):
@@ -219,8 +219,10 @@ def _ending(verdict: Verdict, *, safe: bool) -> tuple[type[VendorError], str, st
             return NotFound, "found nothing", ""
         case Verdict.THROTTLED:
             return Throttled, "was throttled", ""
-        case Verdict.DENIED | Verdict.CLOCK:
+        case Verdict.DENIED:
             return Denied, "was denied", "reconciler doctor"
+        case Verdict.CLOCK:
+            return Lapsed, "was denied", "reconciler doctor"
         case Verdict.UNCLEAR if safe:
             return Unavailable, "failed", "reconciler doctor"
         case Verdict.UNCLEAR:

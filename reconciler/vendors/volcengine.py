@@ -87,8 +87,9 @@ class Volcengine:
         try:
             answer = self._signed(call, service, content, lapses)
             failure = self._failure(call, answer)
-            if failure and outcome.judge(failure)[0] is outcome.Verdict.CLOCK and self._learn_offset(answer):
-                # A clean refusal: nothing happened there. The second signature ends when the first would have.
+            lapsed = failure is not None and outcome.judge(failure)[0] is outcome.Verdict.CLOCK
+            if lapsed and self._learn_offset(answer) and call.safe:
+                # A write goes back to be written down again: perhaps this process slept, and somebody else has its lock.
                 answer = self._signed(call, service, content, lapses)
                 failure = self._failure(call, answer)
             if failure:

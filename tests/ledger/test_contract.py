@@ -548,7 +548,9 @@ def test_a_kill_leaves_all_of_a_write_or_nothing(place: Where, kill_at: Callable
     place.open(workspace="after")
     quiet = name in ("ledger.plan", "ledger.release")
     assert (left["before"] == left["after"]) == quiet
-    assert left["after"][0] - left["before"][0] == (name not in ("ledger.acquire", "ledger.plan", "ledger.note", "ledger.record", "ledger.release"))
+    assert left["after"][0] - left["before"][0] == (
+        name not in ("ledger.acquire", "ledger.plan", "ledger.note", "ledger.record", "ledger.release")
+    )
 
 
 def test_every_point_of_the_ledger_is_passed(place: Where) -> None:

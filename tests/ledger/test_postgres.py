@@ -6,6 +6,7 @@ import contextlib
 import re
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -198,19 +199,17 @@ def test_a_server_that_stays_away_is_an_error(wire: tuple[Wire, Where]) -> None:
         "postgresql://ada@127.0.0.1:1/news?password=hunter2",
         "postgresql://ada:hunter2@127.0.0.1:port/news",
         "postgresql://ada:x@hunter2@127.0.0.1:1/news",
+        "postgresql://ada:x/hunter2@127.0.0.1:1/news",
         "postgresql://ada:%zzhunter2@127.0.0.1/news",
         "postgresql://ada:hunter2@127.0.0.1:1/news?nonsense=1",
     ],
-    ids=["refused", "as a parameter", "a wrong port", "an unescaped @", "a wrong escape", "a wrong parameter"],
+    ids=["refused", "as a parameter", "a wrong port", "an unescaped @", "an unescaped /", "a wrong escape", "a wrong parameter"],
 )
 def test_no_error_shows_the_password(tmp_path: Path, clock: HandClock, url: str) -> None:
     with pytest.raises(LedgerError) as refusal:
         open_ledger(url, root=tmp_path, workspace="news", clock=clock, create=True)
-    shown = f"{refusal.getrepr(style='long', showlocals=False)} {refusal.value.message} {refusal.value.next_step}"
-    shown = "\n".join(line for line in shown.splitlines() if "url = " not in line and "url: str" not in line)
-    assert refusal.value.__cause__ is None
-    assert refusal.value.__suppress_context__
-    assert "hunter2" not in refusal.value.message
+    assert "hunter2" not in "".join(traceback.format_exception(refusal.value))
+    assert "hunter2" not in refusal.value.next_step
     assert clock.slept == 0  # a first connection is not tried twice
 
 

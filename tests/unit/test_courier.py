@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.courier import VALID, Courier, Pacer
-from reconciler.errors import NotFound, NotReady, OutcomeUnknown, ReconcilerError, Rejected, Stale, Throttled, Unavailable, VendorError
+from reconciler.errors import Lapsed, NotFound, NotReady, OutcomeUnknown, ReconcilerError, Rejected, Stale, Throttled, Unavailable, VendorError
 from reconciler.model import Batch, Call, Created, Pause, Reply
 from tests.fakes import ScriptedTransport, StillClock
 
@@ -15,6 +15,7 @@ UPDATE = Call("v", "Update", pace=10, repeatable=True)
 OK = Reply({"ok": True})
 LOST = OutcomeUnknown("no answer", code="ReadTimeout")
 NO = Rejected("no", code="InvalidParam")
+LATE = Lapsed("too late", code="InvalidTimestamp")
 DOWN = Unavailable("down")
 THROTTLE = Throttled("slow down", status=429)
 SENT = ["sending Create"]
@@ -64,6 +65,9 @@ def once(call: Call):
         pytest.param(CREATE, [OK], 1, ["sending Create", "done Create"], None, id="a write is journalled around"),
         pytest.param(CREATE, [LOST], 1, ["sending Create", "unknown Create"], OutcomeUnknown, id="a lost create is never sent twice"),
         pytest.param(CREATE, [NO], 1, ["sending Create", "rejected Create"], Rejected, id="a refusal closes the intent"),
+        pytest.param(CREATE, [LATE, OK], 2, [*SENT * 2, "done Create"], None, id="a refused signing time: note it again and send it again"),
+        pytest.param(CREATE, [LATE, LATE], 2, [*SENT * 2, "rejected Create"], Lapsed, id="once"),
+        pytest.param(UPDATE, [LOST, LOST, LATE], 3, [*TWICE, TWICE[0], "unknown Update"], OutcomeUnknown, id="late"),
         pytest.param(CREATE, [DOWN], 1, ["sending Create", "rejected Create"], Unavailable, id="nothing left the machine"),
         pytest.param(CREATE, [THROTTLE, OK], 2, [*SENT * 2, "done Create"], None, id="a throttle changed nothing: note it again and ask again"),
         pytest.param(UPDATE, [LOST, OK], 2, [*TWICE, "done Update"], None, id="a full update may be repeated"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.errors import Denied, NotFound, OutcomeUnknown, ReconcilerError, Rejected, Throttled, Unavailable
+from reconciler.errors import Denied, Lapsed, NotFound, OutcomeUnknown, ReconcilerError, Rejected, Throttled, Unavailable
 from reconciler.model import Call
 from reconciler.vendors.signing import Signer
 from reconciler.vendors.volcengine import Volcengine
@@ -175,7 +175,7 @@ def dated(hours: float) -> dict[str, str]:
 def test_a_wrong_clock_is_corrected_once_and_remembered() -> None:
     with Server([respond(403, STALE, headers=dated(5)), respond(200, envelope({"TaskId": "t"})), respond(200, envelope())]) as server:
         transport = volcengine(server)
-        assert transport.send(CREATE).body == {"TaskId": "t"}
+        assert transport.send(LIST).body == {"TaskId": "t"}
         transport.send(CREATE)
         assert [seen.headers["x-date"] for seen in server.seen] == ["20260101T000000Z", "20260101T050000Z", "20260101T050000Z"]
 
@@ -183,9 +183,19 @@ def test_a_wrong_clock_is_corrected_once_and_remembered() -> None:
 def test_a_clock_that_stays_wrong_is_denied_with_a_hint() -> None:
     with Server([respond(403, STALE, headers=dated(5))] * 3) as server:
         with pytest.raises(Denied, match="clock") as denied:
-            volcengine(server).send(CREATE)
+            volcengine(server).send(LIST)
         assert len(server.seen) == 2
     assert denied.value.next_step == "reconciler doctor"
+
+
+def test_a_write_that_came_too_late_goes_back_to_the_journal_and_knows_the_time_then() -> None:
+    with Server([respond(403, STALE, headers=dated(5)), respond(200, envelope())]) as server:
+        transport = volcengine(server)
+        with pytest.raises(Lapsed):
+            transport.send(CREATE)
+        assert len(server.seen) == 1
+        transport.send(CREATE)
+        assert server.seen[1].headers["x-date"] == "20260101T050000Z"
 
 
 @pytest.mark.parametrize("headers", [{}, {"Date": "tomorrow"}, {"Date": ""}])
@@ -204,7 +214,7 @@ def test_the_second_signature_ends_when_the_first_would_have() -> None:
         respond(403, STALE, headers=dated(5))(connection)
 
     with Server([slow_refusal, respond(200, envelope())]) as server:
-        volcengine(server, clock=clock).send(CREATE)
+        volcengine(server, clock=clock).send(LIST)
         assert [seen.query["X-Expires"] for seen in server.seen] == ["60", "40"]
 
 

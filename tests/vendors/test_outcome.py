@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from reconciler.errors import Denied, NotFound, OutcomeUnknown, Rejected, Throttled, Unavailable, VendorError
+from reconciler.errors import Denied, Lapsed, NotFound, OutcomeUnknown, Rejected, Throttled, Unavailable, VendorError
 from reconciler.vendors import outcome
 from reconciler.vendors.outcome import LIVEPEER, SOCKET, TABLE, VOLCENGINE, Failure, Verdict
 
@@ -36,6 +36,7 @@ REFUSED = (Rejected, Rejected)
 ABSENT = (NotFound, NotFound)
 THROTTLED = (Throttled, Throttled)
 DENIED = (Denied, Denied)
+LAPSED = (Lapsed, Lapsed)
 
 # (failure, (what a read ends with, what a write ends with))
 CASES: list[tuple[Failure, tuple[type[VendorError], type[VendorError]]]] = [
@@ -62,8 +63,8 @@ CASES: list[tuple[Failure, tuple[type[VendorError], type[VendorError]]]] = [
     (volc(429, "AccountFlowLimitExceeded"), THROTTLED),
     (volc(429, "RequestLimitExceeded"), THROTTLED),
     (volc(429, ""), THROTTLED),
-    (volc(403, "InvalidTimestamp"), DENIED),
-    (volc(400, "InvalidTimestamp"), DENIED),
+    (volc(403, "InvalidTimestamp"), LAPSED),
+    (volc(400, "InvalidTimestamp"), LAPSED),
     (volc(404, "ServiceNotFound"), REFUSED),  # not NotFound: it says nothing about any object
     (volc(404, "InvalidActionOrVersion"), REFUSED),
     (volc(405, "MethodNotAllowed"), REFUSED),

@@ -677,8 +677,8 @@ def test_the_emulators_refusals(
 def test_a_machine_with_a_wrong_clock(world: World, emulated: tuple[World, str], hours: int) -> None:
     clock = StillClock(instant=START + timedelta(hours=hours))
     with emulator(emulated[1], clock=clock) as made:
+        assert made("default", LIVE).send(READ).body["List"] == []
         assert made("default", LIVE).send(TASK).body["TaskId"]
-        assert made("default", LIVE).send(READ).body["List"]
     assert [line.error for line in world.log] == ["InvalidTimestamp", "", ""]
 
 
