@@ -12,8 +12,8 @@ from typing import Any
 from reconciler import diff
 from reconciler.courier import Courier
 from reconciler.crash import point
-from reconciler.errors import NotReady, OutcomeUnknown, ReconcilerError, VendorError
-from reconciler.ledger import Lease, Ledger
+from reconciler.errors import NotReady, OutcomeUnknown, ReconcilerError, Stale, VendorError
+from reconciler.ledger import Lease, Ledger, Tombstone
 from reconciler.model import (
     Action,
     Call,
@@ -24,6 +24,8 @@ from reconciler.model import (
     Event,
     Intent,
     Kind,
+    Lookup,
+    Match,
     Observed,
     Outcome,
     Pause,
@@ -35,7 +37,7 @@ from reconciler.model import (
     Values,
     Verb,
 )
-from reconciler.settling import policy
+from reconciler.settling import LATEST, policy
 
 _PAST = {Verb.CREATE: "created", Verb.UPDATE: "updated", Verb.START: "started", Verb.STOP: "stopped", Verb.DELETE: "deleted"}
 GRACE = 6.0  # seconds after the first interrupt in which answers on the way are still awaited
@@ -246,6 +248,7 @@ class _Work:
         self._want: Desired | None = change.desired
         self._entry: Entry | None = change.entry
         self._sealed: Values | None = None
+        self._left: Entry | None = None  # what the last write's success leaves in the ledger
         self.request_id = ""
         self.id = change.observed.id if change.observed else ""
 
@@ -290,6 +293,7 @@ class _Work:
         return self._drive(self._kind.create(want)) or "created"
 
     def _update(self) -> str:
+        self._check_unchanged()
         want, live = self._pair()
         enabled = [one for one in self._change.fields if one.path == "spec.enabled"]
         rest = [one.path for one in self._change.fields if one.path != "spec.enabled"]
@@ -302,7 +306,7 @@ class _Work:
             self._verb = Verb.START if want.values.get("enabled", True) else Verb.STOP
             self._drive(self._kind.start(want, live) if self._verb is Verb.START else self._kind.stop(live))
         self._ledger.put(self._adopted())
-        return "updated"
+        return "updated" if self._shows(want) else "updated; the vendor's read does not show it yet"
 
     def _start(self) -> str:
         want, live = self._pair()
@@ -317,11 +321,13 @@ class _Work:
     def _stop(self) -> str:
         _, live = self._pair()
         self._verb = Verb.STOP
-        self._drive(self._kind.stop(live))
         if self._entry:
             over = self._kind.scheduling is Scheduling.RUNNER
             kept = self._adopted() if self._change.desired and not over else self._entry
-            self._ledger.put(replace(kept, ended=over or self._entry.ended))
+            self._left = replace(kept, ended=over or self._entry.ended)
+        self._drive(self._kind.stop(live))
+        if self._left is not None:  # it had ended before: the vendor refused, and that is as good
+            self._ledger.put(self._left)
         return "stopped"
 
     def _delete(self) -> str:
@@ -335,6 +341,32 @@ class _Work:
             self._ledger.remove(self._change.address)
             self._entry = None
         return "deleted"
+
+    def _check_unchanged(self) -> None:
+        """What can be read one by one is read again right before it is changed. A list was read for the plan just now."""
+        live, now = self._change.observed, self._look()
+        if live is None or now is None or now.unread != live.unread:
+            return
+        if (now.presence, now.id, now.values) != (live.presence, live.id, live.values):
+            raise Stale(f"{self._change.address} was changed since it was planned", next_step="reconciler plan")
+
+    def _shows(self, want: Desired) -> bool:
+        """Read back: whether what was written is there. A read that lags, or does not tell, is no failure."""
+        try:
+            seen = self._look()
+        except VendorError:
+            return True
+        if seen is None or seen.presence is not Presence.LIVE:
+            return True
+        return not diff.differences(want.values, seen.values, seal=self._ledger.seal, unread=seen.unread, applied=want.values)
+
+    def _look(self, intent: Intent | None = None) -> Observed | None:
+        """This one object, now. None where there is no reading one by one, unless an intent makes it worth a list."""
+        want = self._want
+        if want is None or (intent is None and self._kind.scheduling is Scheduling.VENDOR):
+            return None
+        lookup = Lookup(self._change.address, want.workspace, want, self._entry, intent)
+        return self._courier.run(self._kind.observe([lookup])).answers[0]
 
     def _pair(self) -> tuple[Desired, Observed]:
         want, live = self._change.desired, self._change.observed
@@ -438,16 +470,27 @@ class _Work:
         else:
             self._ledger.put(entry)
 
+    def happened(self, call: Call) -> bool:
+        if self._open is None or self._verb is not Verb.CREATE:
+            return False
+        try:
+            seen = self._look(self._open)
+        except VendorError:
+            return False
+        return seen is not None and seen.presence is Presence.LIVE and seen.match is Match.MARK
+
     def _close(self) -> None:
         """The last write was answered: its intent is closed before the next one opens, or with the end of the work."""
         if self._open is None:
             return
         if self._verb is Verb.DELETE and self._entry is not None:
-            self._ledger.confirm(self._lease, self._open.id, entry=None, remove=True, request_id=self.request_id)
+            gone = self._entry
+            grave = Tombstone(gone.address, gone.account, gone.identity, gone.id, self._clock.now() + LATEST)
+            self._ledger.confirm(self._lease, self._open.id, entry=None, remove=True, tombstone=grave, request_id=self.request_id)
             self._entry = None
         else:
-            self._ledger.confirm(self._lease, self._open.id, entry=None, request_id=self.request_id)
-        self._open = None
+            self._ledger.confirm(self._lease, self._open.id, entry=self._left, request_id=self.request_id)
+        self._open = self._left = None
 
     # entries
 

@@ -168,10 +168,13 @@ def _plain(value: Any, path: list[str | int], special: list[Any]) -> Any:
         special.append([path, "time", value.isoformat()])
         return None
     if isinstance(value, dict):
-        return {key: _plain(item, [*path, key], special) for key, item in value.items()}
+        return {key: item if type(item) in _JSON else _plain(item, [*path, key], special) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, [*path, at], special) for at, item in enumerate(value)]
+        return [item if type(item) in _JSON else _plain(item, [*path, at], special) for at, item in enumerate(value)]
     return value
+
+
+_JSON = frozenset({str, int, float, bool})
 
 
 def _times(window: Window) -> Iterable[str | None]:

@@ -15,7 +15,18 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from reconciler.crash import point
-from reconciler.errors import Lapsed, NotFound, NotReady, OutcomeUnknown, ReconcilerError, Rejected, Throttled, Unavailable, VendorError
+from reconciler.errors import (
+    Denied,
+    Lapsed,
+    NotFound,
+    NotReady,
+    OutcomeUnknown,
+    ReconcilerError,
+    Rejected,
+    Throttled,
+    Unavailable,
+    VendorError,
+)
 from reconciler.model import Batch, Call, Clock, Created, Pause, Reply, Steps, Transport
 
 T = TypeVar("T")
@@ -41,6 +52,9 @@ class Journal(Protocol):
     def unknown(self, call: Call, why: VendorError) -> None: ...
 
     def created(self, id: str, started: datetime | None) -> None: ...
+
+    def happened(self, call: Call) -> bool:
+        """Whether a look shows that a refused call took effect all the same. Asked before a refusal of an unrepeatable one is believed."""
 
 
 class Pacer:
@@ -200,6 +214,11 @@ class Courier:
                 if isinstance(wrong, Lapsed) and not lapsed and attempt < WRITE_TRIES:
                     lapsed = True
                     continue
+                if self._belied(call, wrong, journal):
+                    doubt = OutcomeUnknown(
+                        f"{wrong.message}; and yet it took effect", code=wrong.code, status=wrong.status, action=call.action,
+                        request_id=wrong.request_id, next_step="reconciler refresh",
+                    )  # fmt: skip
                 if doubt is not None and not isinstance(wrong, NotFound):
                     # the first sending may have taken effect, and this refusal may be because of it
                     journal.unknown(call, doubt)
@@ -211,6 +230,10 @@ class Courier:
                 journal.done(call, reply)
                 return reply
         raise AssertionError("unreachable")
+
+    def _belied(self, call: Call, refusal: VendorError, journal: Journal) -> bool:
+        """A vendor may refuse in one place what was done in another: a rate limit or a proxy that counts answers, not requests."""
+        return not call.repeatable and isinstance(refusal, Rejected | Denied) and journal.happened(call)
 
     def _once(self, call: Call, journal: Journal | None = None) -> Reply:
         """One request that the vendor did not refuse for its rate: a throttle changed nothing, so it waits and asks again.
@@ -230,6 +253,8 @@ class Courier:
             except Throttled as throttle:
                 rest = self._pacer.throttled(self._account, call, throttle.retry_after)
                 waited += rest
+                if journal is not None and self._belied(call, throttle, journal):
+                    raise
                 if attempt == THROTTLE_TRIES or waited > THROTTLE_PATIENCE or self._halted():
                     raise
             else:

@@ -171,7 +171,12 @@ class Engine:
     # --- observe ------------------------------------------------------------------------------------------------------
 
     def observe(
-        self, desired: Sequence[Desired], entries: Mapping[Address, Entry], *, now: datetime, chosen: Callable[[Address], bool] = lambda _: True
+        self,
+        desired: Sequence[Desired],
+        entries: Mapping[Address, Entry],
+        *,
+        now: datetime,
+        chosen: Callable[[Address], bool] = lambda _: True,
     ) -> World:
         """Asks the vendors where every declared or remembered object is. One conversation per account and kind, side by side.
 

@@ -520,7 +520,7 @@ class Kind:
     scheduling: ClassVar[Scheduling]
     schedule: ClassVar[str] = "optional"  # "required" | "optional" | "none"
     timeout: ClassVar[timedelta] = timedelta(minutes=2)
-    settle: ClassVar[timedelta] = timedelta(seconds=75)  # a lost create is absent only after this
+    settle: ClassVar[timedelta] = timedelta(seconds=85)  # a lost create is absent only after this: 60 s to run, 5 s skew, 20 s unseen
     observable: ClassVar[timedelta | None] = None  # reads reach objects started at most this long ago
     summary: ClassVar[str] = ""  # one line for `explain` and `--help`
     images: ClassVar[tuple[str, ...]] = ()  # spec paths that may name a picture beside the manifest; sent as a data URL

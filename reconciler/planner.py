@@ -102,6 +102,12 @@ def decide(case: Case) -> Change:
     if case.want is None:
         return _unwanted(case)
     case = _seen_in_time(case)
+    return _renaming(case, _decided(case))
+
+
+def _decided(case: Case) -> Change:
+    if _unseen_yet(case):
+        return _change(case, Action.WAIT, _unseen_text(case), wanted=Action.CREATE, boundary=_believed_gone(case))
     if case.seen.presence is Presence.UNKNOWN:
         return _unreadable(case)
     if case.seen.match is Match.TWIN and case.seen.presence is Presence.LIVE:
@@ -152,9 +158,12 @@ def _seen_in_time(case: Case) -> Case:
         fields = diff.differences(want.values, seen.values, seal=case.setting.seal, unread=seen.unread, applied=applied)
         if case.kind.scheduling is Scheduling.VENDOR:
             fields += _window_differences(want.window, live, compare_start=not (begun and live and live.start <= case.now), now=case.now)
-        known = replace(seen, values=diff.filled(seen.values, unread=seen.unread, applied=applied))
-        fields = [replace(one, replace=case.kind.replaces(one.path, want, known)) for one in fields]
-    return replace(case, phase=phase_of(want, case.now), fields=tuple(fields))
+        if fields:
+            known = replace(seen, values=diff.filled(seen.values, unread=seen.unread, applied=applied))
+            fields = [replace(one, replace=case.kind.replaces(one.path, want, known)) for one in fields]
+    return Case(
+        case.address, case.kind, case.want, seen, case.entry, case.intent, case.setting, phase_of(want, case.now), tuple(fields)
+    )
 
 
 def _window_differences(want: Window | None, live: Window | None, *, compare_start: bool, now: datetime) -> list[FieldChange]:
@@ -214,6 +223,33 @@ def _twin(case: Case) -> Change:
     )
 
 
+def _unseen_yet(case: Case) -> bool:
+    """The vendor confirmed it so lately that a read which does not show it may only lag."""
+    if case.entry is None or case.entry.ended or case.entry.changed is None or case.seen.presence is not Presence.ABSENT:
+        return False
+    return case.entry.changed <= case.now < _believed_gone(case)
+
+
+def _believed_gone(case: Case) -> datetime:
+    assert case.entry is not None
+    assert case.entry.changed is not None
+    return case.entry.changed + case.kind.settle
+
+
+def _unseen_text(case: Case) -> str:
+    assert case.entry is not None
+    return f"confirmed by the vendor as {case.entry.id} and not visible yet; believed gone from {_believed_gone(case):%H:%M:%SZ} on"
+
+
+def _renaming(case: Case, change: Change) -> Change:
+    """A new name alone changes nothing at the vendor, and must reach the ledger all the same."""
+    moved = case.entry is not None and case.entry.address != case.address
+    if moved and change.action is Action.NOOP and case.seen.presence is Presence.LIVE:
+        assert case.entry is not None
+        return replace(change, action=Action.ADOPT, reason=f"renamed, was {case.entry.address}")
+    return change
+
+
 # --- in no manifest ---------------------------------------------------------------------------------------------------
 
 
@@ -221,6 +257,13 @@ def _unwanted(case: Case) -> Change:
     """Ours by the ledger, in no manifest (or everything, when destroying)."""
     seen, entry = case.seen, case.entry
     why = "destroy" if case.setting.destroy else "in no manifest"
+    if entry is None and seen.presence is Presence.LIVE and seen.match is Match.MARK:
+        return _change(case, Action.DELETE, "came to life late, when it was believed gone", on_air=False)
+    if _unseen_yet(case):
+        return _change(
+            case, Action.BLOCKED, f"{why}, {_unseen_text(case)}", wanted=Action.DELETE, needs=f"reconciler refresh {case.address}",
+            unsettled=True, boundary=_believed_gone(case),
+        )  # fmt: skip
     if entry is None or (seen.presence is Presence.ABSENT and not _unverifiable(case)):
         return _change(case, Action.FORGET, f"{why}, and gone at the vendor")
     over = entry.window is not None and entry.window.end is not None and entry.window.end <= case.now
@@ -658,7 +701,8 @@ def cases(
             taken.add(entry.address)
         here = seen.get(want.address) or Observed(want.address, Presence.ABSENT)
         yield Case(want.address, kind, want, here, entry, intents.get(want.address), setting)
-    for address in sorted({*entries, *intents} - taken):
+    alive = {address for address, one in seen.items() if one.presence is Presence.LIVE}
+    for address in sorted({*entries, *intents, *alive} - taken):
         kind = kind_of(address.kind)
         if kind is not None:
             here = seen.get(address) or Observed(address, Presence.ABSENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _PART = re.compile(r"([0-9]+)([dhms])")
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -18,6 +19,11 @@ def seconds(value: object) -> int:
         if value < 0:
             raise ValueError("a length of time cannot be negative")
         return value
+    return _seconds_of(value)
+
+
+@lru_cache(maxsize=256)
+def _seconds_of(value: str) -> int:
     parts = _PART.findall(value)
     units = [unit for _, unit in parts]
     if not parts or "".join(n + u for n, u in parts) != value or units != sorted(set(units), key="dhms".index):

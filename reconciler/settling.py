@@ -9,7 +9,6 @@ from typing import Any
 from reconciler import diff
 from reconciler.model import Desired, Entry, Intent, Match, Observed, Presence, Seal, Stage, Values, Verb
 
-
 LATEST = timedelta(minutes=15)  # a signature's validity where nobody shortens it: nothing that was sent comes to life later
 
 

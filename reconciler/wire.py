@@ -37,6 +37,12 @@ class Field:
     doc: Doc | None
     description: str
     words: Mapping[int, str]
+    also: tuple[tuple[tuple[str, ...], Any], ...] = ()
+
+    @property
+    def absent(self) -> Any:
+        """What is read where the vendor says nothing."""
+        return ABSENT if self.required else self.default
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,7 @@ def _field(name: str, info: FieldInfo, path: str) -> Field:
         doc=doc,
         description=info.description or (doc.text if doc else ""),
         words={number: word for word, number in (wire.words or {}).items()} if wire else {},
+        also=tuple((tuple(name.split(".")), constant) for name, constant in (wire.also or {}).items()) if wire else (),
     )
 
 
@@ -150,9 +157,8 @@ def _encode(form: Shape, values: Values, body: dict[str, Any]) -> None:
         value = values.get(field.key, ABSENT)
         if value is ABSENT or value is None:
             continue
-        if field.wire and field.wire.also:
-            for name, constant in field.wire.also.items():
-                _put(body, tuple(name.split(".")), constant)
+        for steps, constant in field.also:
+            _put(body, steps, constant)
         if field.nested:
             if field.many:
                 items: list[dict[str, Any]] = []
@@ -204,18 +210,17 @@ def _decode(form: Shape, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(field: Field, body: Mapping[str, Any]) -> Any:
-    if field.wire and field.wire.also:
-        for name, constant in field.wire.also.items():
-            if (_get(body, tuple(name.split("."))) or 0) != (constant or 0):
-                return ABSENT
+    for steps, constant in field.also:
+        if (_get(body, steps) or 0) != (constant or 0):
+            return ABSENT
     if field.nested and not field.steps:
         found = _decode(field.nested, body)
         return found if found or field.required else field.default
     if not field.wire:
-        return ABSENT if field.required else field.default
+        return field.absent
     raw = _get(body, field.steps)
     if raw is None or raw == "" or raw == []:
-        return ABSENT if field.required else field.default
+        return field.absent
     if field.nested:
         if field.many:
             return [_decode(field.nested, item) for item in raw if isinstance(item, Mapping)] if isinstance(raw, list) else ABSENT
@@ -234,7 +239,7 @@ def _word(field: Field, raw: Any) -> str:
 def _get(body: Mapping[str, Any], steps: tuple[str, ...]) -> Any:
     found: Any = body
     for step in steps:
-        if not isinstance(found, Mapping):
+        if type(found) is not dict and not isinstance(found, Mapping):
             return None
         found = found.get(step)
     return found

@@ -68,7 +68,7 @@ def present(calls: Sequence[Call]) -> Steps[list[Reply]]:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """`value` when it is a JSON object, else an empty one: a vendor's reply is never trusted to have a shape."""
-    return value if isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def mappings(value: Any) -> list[Mapping[str, Any]]:

@@ -195,6 +195,7 @@ class Search:
         for task in self.free.values():
             self.by_title.setdefault(task.title, []).append(task)
         self.found: dict[int, Found] = {}
+        self._owned = {lookup.entry.id for lookup in ask if lookup.entry}
         self._titles = Counter(lookup.want.values.get("title", "") for lookup in ask if lookup.want)
         self._marks: dict[str, dict[str, int]] = {}
         self._named: dict[str, list[int]] = {}
@@ -253,9 +254,16 @@ class Search:
         for id, match in filter(None, known):
             task = self.free.get(id)
             if task:
-                same = self._marked(lookup, incarnation_of(lookup)) if len(self.by_title[task.title]) > 1 else []
-                self._take(at, match, [task, *(other for other in same if other is not task and other.title == task.title)])
+                self._take(at, match, [task, *self._copies(lookup, task)])
                 return
+
+    def _copies(self, lookup: Lookup, task: Task) -> list[Task]:
+        """What else has its identity: our mark, or under an explicit title the very same body and times."""
+        free = (other for other in self.by_title[task.title] if other.id in self.free and other.id not in self._owned)
+        titled = [other for other in free if other is not task]
+        if not titled or task.title == derived_title(lookup.workspace, lookup.address, incarnation_of(lookup)):
+            return titled
+        return [other for other in titled if (other.group, other.window, other.values) == (task.group, task.window, task.values)]
 
     def _by_mark(self, at: int, lookup: Lookup) -> None:
         tasks = self._marked(lookup, lookup.intent.incarnation if lookup.intent else incarnation_of(lookup))
@@ -353,7 +361,8 @@ def seen_by(declared: Values, task: Task) -> tuple[dict[str, Any], set[str]]:
 
 def _masked(url: Url) -> bool:
     """Whether the vendor hid parts of a URL that it returned."""
-    return "***" in url.reveal() or "%2A%2A%2A" in url.reveal().upper()
+    text = url.reveal()
+    return "***" in text or ("%2" in text and "%2A%2A%2A" in text.upper())
 
 
 def _hidden(declared: object, live: object) -> bool:

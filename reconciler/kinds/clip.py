@@ -475,6 +475,7 @@ class Clip(Kind):
     spec = ClipSpec
     scheduling = Scheduling.RETROSPECTIVE
     schedule = "none"
+    settle = timedelta(seconds=140)  # no signature ends these requests: 30 s of ours, 90 s in a proxy, 20 s until a replica shows it
     timeout = timedelta(minutes=15)  # the vendor never gives up on a stuck clip
     summary = "cut a piece out of a stream's recording (Livepeer Studio)"
 

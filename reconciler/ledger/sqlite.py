@@ -223,8 +223,6 @@ def _clear(place: str) -> Iterator[None]:
             raise store.damaged(place, "it is no SQLite database") from wrong
         if isinstance(wrong, sqlite3.ProgrammingError) and "closed" in str(wrong):
             raise LedgerError(f"the ledger {place} was closed") from wrong
-        if store.APPEND_ONLY in str(wrong):
-            raise LedgerError(f"the ledger {place}: {store.APPEND_ONLY}") from wrong
         raise store.damaged(place, str(wrong)) from wrong
     except UnicodeDecodeError as wrong:  # SQLite quotes the damaged schema in its message
         raise store.damaged(place, "its schema cannot be read") from wrong

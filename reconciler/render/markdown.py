@@ -2,32 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from reconciler.model import Action, Change, Diagnostic, Plan, Severity
 from reconciler.render import text
 from reconciler.render.look import SYMBOL, Look, window_of
-from reconciler.render.safe import code, fence, html, markdown
+from reconciler.render.safe import clean, code, cut, fence, html, markdown
 
 LIMIT = 65_000
 """GitHub takes 65,536 characters; the rest is room for what a script puts around it."""
 
 
 def plan(made: Plan, look: Look, *, limit: int = LIMIT) -> str:
-    """The comment. Steps of shrinking: unchanged rows go, then the details of changes, then rows, then everything but the counts."""
+    """The comment. What does not fit is left out in this order, and said: unchanged resources, details of changes, rows."""
     look = replace(look, width=None, color=False, verbosity=0)
     changes = [one for one in made.changes if one.action is not Action.NOOP]
-    unchanged = [one for one in made.changes if one.action is Action.NOOP]
-    count = len(changes)
-    steps = [(count, count, unchanged), (count, count, [])]  # rows, rows with details, unchanged
-    steps += [(count, count // share, []) for share in (2, 4, 8, 16)]
-    steps += [(count // share, 0, []) for share in (1, 2, 4, 8, 16, 64, 256)]
-    for rows, detailed, listed in steps:
-        shown = _comment(made, look, changes[:rows], detailed, listed)
-        if len(shown) <= limit:
-            return shown
-    return _comment(replace(made, diagnostics=(), conflicts=(), drift=()), look, [], 0, [])[:limit]
+    head = [marker(made), _title(made), "", *_problems(made, look)]
+    foot = markdown(text.plan_summary(made, look))
+    room = limit - len("\n".join([*head, foot])) - 300  # for the head of the table and the words on what is left out
+    rows = _fitting((_row(one, made, look) for one in changes), room)
+    room -= _size(rows)
+    details: list[str] = []
+    bare = 0
+    for one in changes if len(rows) == len(changes) else ():
+        block = "\n".join(_details(one, look))
+        if bare or len(block) + 1 > room:
+            bare += bool(block)
+        elif block:
+            details.append(block)
+            room -= len(block) + 1
+    unchanged = [] if bare or len(rows) < len(changes) else _unchanged(made)
+    if _size(unchanged) > room:
+        unchanged = []
+    table = ["| | Resource | On air | What |", "| --- | --- | --- | --- |", *rows, ""] if rows else []
+    return "\n".join([*head, *table, *details, *unchanged, *_left_out(len(changes) - len(rows), bare), foot]) + "\n"
+
+
+def _fitting(lines: Iterable[str], room: int) -> list[str]:
+    """The first lines, as many as fit."""
+    kept = []
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return kept
+
+
+def _size(lines: Sequence[str]) -> int:
+    return sum(len(line) + 1 for line in lines)
+
+
+def _left_out(rows: int, bare: int) -> list[str]:
+    if not rows and not bare:
+        return []
+    what = f"{rows} rows, and the details of all changes" if rows else f"the details of {bare} changes"
+    return [f"Left out for length: {what}. `reconciler show PLAN` prints everything.", ""]
 
 
 def marker(made: Plan) -> str:
@@ -39,28 +70,14 @@ def _word(value: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "_." else "-" for letter in value).replace("--", "-") or "default"
 
 
-def _comment(made: Plan, look: Look, rows: Sequence[Change], detailed: int, unchanged: Sequence[Change]) -> str:
+def _title(made: Plan) -> str:
     environment = f" for {code(made.environment)}" if made.environment else ""
-    lines = [marker(made), f"### Plan{environment}: {_counts(made)}", ""]
-    lines += _problems(made, look)
-    if rows:
-        lines += ["| | Resource | On air | What |", "| --- | --- | --- | --- |", *(_row(one, made, look) for one in rows), ""]
-    changing = sum(one.action is not Action.NOOP for one in made.changes)
-    left_out = []
-    if len(rows) < changing:
-        left_out.append(f"{changing - len(rows)} rows")
-    for one in rows[:detailed]:
-        lines += _details(one, look)
-    bare = sum(bool(list(text.details(one, look))) for one in rows[detailed:])
-    if bare:
-        left_out.append(f"the details of {bare} changes")
-    if unchanged:
-        lines += ["<details><summary>" + f"{len(unchanged)} unchanged</summary>", "", *(f"- {code(one.address)}" for one in unchanged), ""]
-        lines += ["</details>", ""]
-    if left_out:
-        lines += [f"Left out for length: {' and '.join(left_out)}. `reconciler show PLAN` prints everything.", ""]
-    lines.append(markdown(text.plan_summary(made, look)))
-    return "\n".join(lines) + "\n"
+    return f"### Plan{environment}: {_counts(made)}"
+
+
+def _unchanged(made: Plan) -> list[str]:
+    names = [f"- {code(one.address)}" for one in made.changes if one.action is Action.NOOP]
+    return [f"<details><summary>{len(names)} unchanged</summary>", "", *names, "", "</details>", ""] if names else []
 
 
 def _counts(made: Plan) -> str:
@@ -90,7 +107,7 @@ def _details(one: Change, look: Look) -> list[str]:
 
 
 def _problems(made: Plan, look: Look) -> list[str]:
-    lines = [f"- **{one.type} conflict**: {markdown(look.local(one.message))}" for one in made.conflicts[:20]]
+    lines = [f"- **{one.type} conflict**: {markdown(cut(clean(look.local(one.message)), 500))}" for one in made.conflicts[:20]]
     lines += [f"- **drift**: {code(one.address)} {markdown(one.reason)}" for one in made.drift[:20]]
     lines += [_problem(one, look) for one in made.diagnostics[:20]]
     more = sum(max(0, len(found) - 20) for found in (made.conflicts, made.drift, made.diagnostics))
@@ -101,7 +118,7 @@ def _problems(made: Plan, look: Look) -> list[str]:
 
 def _problem(one: Diagnostic, look: Look) -> str:
     where = f" {code(f'{one.place.file}:{one.place.line}')}" if one.place else ""
-    return f"- **{one.severity.value}** {code(one.rule)}{where} {markdown(look.local(one.message))}"
+    return f"- **{one.severity.value}** {code(one.rule)}{where} {markdown(cut(clean(look.local(one.message)), 500))}"
 
 
 def diagnostics(found: Sequence[Diagnostic], look: Look, *, workspace: str = "", limit: int = LIMIT) -> str:

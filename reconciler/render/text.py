@@ -320,13 +320,13 @@ def apply_summary(
             counts[word] = counts.get(word, 0) + 1
         what = ", ".join(f"{number} {word}" for word, number in counts.items()) or "nothing to do"
         lines = [look.paint(f"{name} complete: {what}.{took}{_left(blocked)}", "bold")]
-        return lines + [f"Next: {step}" for step in _next(results, blocked, look)]
+        return lines + [f"Next: {step}" for step in _next(results, blocked)]
     lines = [look.paint(f"{name} {'interrupted' if interrupted else 'stopped'}:{took}", "bold")]
     for outcome in (Outcome.DONE, Outcome.FAILED, Outcome.UNKNOWN, Outcome.NOT_STARTED):
         lines += _group(outcome, groups[outcome], look)
     if blocked:
         lines.append(f"  {pad('blocked', 11)}  {len(blocked):<3} {_names(change for change in blocked)}")
-    return lines + [f"Next: {step}" for step in _next(results, blocked, look)]
+    return lines + [f"Next: {step}" for step in _next(results, blocked)]
 
 
 def _group(outcome: Outcome, results: list[Result], look: Look) -> list[str]:
@@ -360,7 +360,7 @@ def _left(blocked: Sequence[Change]) -> str:
     return f" {len(blocked)} {are}: {names}."
 
 
-def _next(results: Sequence[Result], blocked: Sequence[Change], look: Look) -> list[str]:
+def _next(results: Sequence[Result], blocked: Sequence[Change]) -> list[str]:
     """The one command that helps most."""
     unknown = [one for one in results if one.outcome is Outcome.UNKNOWN]
     if unknown:
@@ -371,8 +371,10 @@ def _next(results: Sequence[Result], blocked: Sequence[Change], look: Look) -> l
     if any(one.outcome is Outcome.NOT_STARTED for one in results):
         return ["reconciler plan"]
     for change in blocked:
-        if change.needs:
-            return [clean(look.local(change.needs))]
+        if change.needs.startswith("--"):
+            return [f"reconciler apply {clean(change.needs.partition(',')[0])}"]
+        if "reconciler " in change.needs:
+            return [clean(change.needs[change.needs.index("reconciler ") :])]
     return []
 
 

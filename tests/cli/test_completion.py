@@ -11,7 +11,7 @@ from tests.cli.conftest import Command, process, relay
 
 def completed(words: str, *, index: int) -> list[str]:
     done = process(env={"_RECONCILER_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(index)})
-    return [line.partition(",")[2] for line in done.stdout.decode().splitlines()]
+    return [line.partition(",")[2] for line in done.stdout.decode().splitlines() if line]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -25,7 +25,7 @@ def test_each_shell_has_its_script(shell: str, project: Path, reconciler: Comman
     ("words", "index", "found"),
     [
         pytest.param("reconciler pl", 1, ["plan"], id="a command"),
-        pytest.param("reconciler state ", 2, ["list", "show", "mv", "rm"], id="a subcommand"),
+        pytest.param("reconciler state ", 2, ["list", "mv", "rm", "show"], id="a subcommand"),
         pytest.param("reconciler plan --detailed", 2, ["--detailed-exitcode"], id="a flag"),
         pytest.param("reconciler plan --target RelayTask/e", 3, ["RelayTask/evening"], id="an address"),
         pytest.param("reconciler schema Cl", 2, ["Clip"], id="a kind"),

@@ -87,7 +87,7 @@ def test_verbose_tells_what_went_over_the_wire(relays: Path, reconciler: Command
     ],
 )
 def test_global_options_stand_before_or_after(args: list[str], relays: Path, reconciler: Command) -> None:
-    assert "Valid until 2026-11-20 Fri 23:50 +00:00." in reconciler(*args).out
+    assert "Valid until 23:50 +00:00." in reconciler(*args).out
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.ledger import Ledger, open_ledger
 from reconciler.model import Action
 from reconciler.render.look import rfc3339
-from tests.crash.harness import PATIENCE, REPLACED, ROUND
+from tests.crash.harness import REPLACED
 from tests.scenarios.stage import ENV, Stage
 from tests.scenarios.test_whole_loop import EDITS, KINDS, ON_AIR, S3
 
@@ -34,10 +34,14 @@ SYSCALLS = (
 )  # fmt: skip
 """Those that touch the ledger, the network or the terminal. The rest only reads, or moves memory."""
 VERBS = ("create", "update", "replace", "delete")
+PATIENCE = 1800.0  # seconds of the emulator's clock within which everything must have settled
+ROUND = 45.0
 
 
 def manifest(kind: str, state: str) -> str:
-    """The text that declares one object of a kind, as first written or edited."""
+    """The text that declares one object of a kind, or one of each (`all`), as first written or edited."""
+    if kind == "all":
+        return "---\n".join(manifest(one, state) for one in KINDS)
     text = KINDS[kind]
     if state == "update":
         return text.replace(*EDITS[kind])
@@ -89,12 +93,12 @@ class Ground(Stage):
             **more,
         }
 
-    def command(self, verb: str) -> list[str]:
-        """An apply of what is declared, or a destroy."""
+    def command(self, verb: str, *, parallelism: int = 1) -> list[str]:
+        """An apply of what is declared, or a destroy. By default in one thread: the tracer counts the calls of each for itself."""
         allowed = [word for address in ON_AIR for word in ("--allow-on-air", address)]
         # the emulator's clock stands still, and with it the making of a clip
         name = ["destroy"] if verb == "delete" else ["apply", "--no-wait"]
-        return [sys.executable, "-m", "reconciler", "-C", str(self.root), *name, "--auto-approve", "--parallelism", "1", *allowed]
+        return [sys.executable, "-m", "reconciler", "-C", str(self.root), *name, "--auto-approve", "--parallelism", str(parallelism), *allowed]
 
     def start(self, command: Sequence[str], **more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -141,10 +145,14 @@ class Ground(Stage):
         except ReconcilerError:
             return 1
 
+    def quietly(self) -> list[str]:
+        """A plan whose exit code tells whether anything is left to do."""
+        return [sys.executable, "-m", "reconciler", "-C", str(self.root), "plan", "--detailed-exitcode"]
+
     def check(self, verb: str) -> None:
         """Never two of one identity at any event; in the end exactly what is declared, and nothing left over."""
         alive = [one for ids in self.world.ledger.living.values() for one in ids]
-        wanted = 0 if verb == "delete" else 1
+        wanted = 0 if verb == "delete" else len(self.loaded().desired)
         assert len(alive) == wanted, f"{len(alive)} live objects, wanted {wanted}: {sorted(alive)}"
         assert self.world.ledger.most() <= 1, "two live objects of one identity at one time"
 
@@ -179,8 +187,9 @@ def points(root: Path, kind: str, verb: str, *, state: str = ".reconciler/state.
         written = root / "trace.txt"
         done = field.process(traced(field.command(verb), "-e", f"trace={','.join(SYSCALLS)}", output=str(written)))
         assert done.returncode == 0, done.stderr
-        seen = Counter(re.findall(r"^\d+ +(\w+)\(", written.read_text("utf-8", "replace"), re.MULTILINE))
-    return [Point(kind, verb, name, nth) for name in SYSCALLS for nth in range(1, seen[name] + 1)]
+        calls = Counter(re.findall(r"^(\d+) +(\w+)\(", written.read_text("utf-8", "replace"), re.MULTILINE))
+    most = {name: max((count for (_, called), count in calls.items() if called == name), default=0) for name in SYSCALLS}
+    return [Point(kind, verb, name, nth) for name in SYSCALLS for nth in range(1, most[name] + 1)]  # strace counts for each thread
 
 
 def killed(root: Path, point: Point, *, state: str = ".reconciler/state.db") -> bool:
@@ -201,7 +210,12 @@ def replay(line: str, root: Path) -> None:
     killed(root, Point.parse(line))
 
 
-def environment_of(process: subprocess.Popen[str]) -> Mapping[str, str]:
-    """What a live process was started with."""
-    text = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
-    return dict(part.decode().split("=", 1) for part in text if b"=" in part)
+def below(pid: int) -> int:
+    """The process that a tracer started."""
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+def stopped(pid: int) -> bool:
+    """Whether every thread of a process stands still, or it is gone."""
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(state in "TtZX" for state in states)

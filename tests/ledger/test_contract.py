@@ -13,7 +13,7 @@ import pytest
 
 from reconciler import crash
 from reconciler.errors import LedgerError, LockHeld, Stale
-from reconciler.ledger import Lease, Ledger, Tombstone, holder, store
+from reconciler.ledger import Lease, Ledger, Tombstone, codec, holder, store
 from reconciler.model import Address, Sealed, Secret, Url, Verb
 from tests.ledger.conftest import NOON, Killed, Where
 from tests.ledger.things import FULL_ENTRY, MORNING, SERIES, VALUES, an_entry, an_intent
@@ -71,7 +71,7 @@ def test_where_nothing_was_made_reading_makes_nothing(place: Where) -> None:
         lambda: view.use_plan("p"),
     ]
     for write in writes:
-        with pytest.raises(LedgerError, match="there is no ledger at .* yet"):
+        with pytest.raises(LedgerError, match=r"there is no ledger at .* yet"):
             write()
     assert not place.open(create=False).kept
     assert not any(place.root.iterdir())
@@ -117,6 +117,7 @@ def test_what_was_applied_may_be_sealed_before_and_written_again(place: Where) -
     ledger.put(replace(first, ended=True))
     second = ledger.entries()[MORNING]
     assert second.applied == first.applied == opened(ledger, VALUES)
+    assert second.applied is not None
     assert isinstance(second.applied["storage"]["accessKey"], Sealed)
     assert ledger.open_values(second.applied) == second.applied
     ledger.put(replace(second, applied=ledger.seal_values(second.applied)))
@@ -554,7 +555,7 @@ def test_a_kill_leaves_all_of_a_write_or_nothing(place: Where, kill_at: Callable
 
 
 def test_every_point_of_the_ledger_is_passed(place: Where) -> None:
-    passed = []
+    passed: list[str] = []
     crash.hook = passed.append
     try:
         _a_run(place.open())
@@ -586,7 +587,7 @@ def test_a_row_that_was_tampered_with_is_refused(place: Where, table: str) -> No
     ledger.begin(lease, an_intent())
     lease.release()
     if table == "history":
-        body = store.codec.note_cell("run other", {"run": "12"}, ledger.seal)
+        body = codec.note_cell("run other", {"run": "12"}, ledger.seal)
         place.sql("INSERT INTO @history (workspace, n, id, body) VALUES ('news', 9, 'mine', ?)", body)
     else:
         column, old, new = {"workspaces": ("lineage", "-", "_")}.get(table, ("body", "1", "7"))
@@ -598,6 +599,6 @@ def test_a_row_that_was_tampered_with_is_refused(place: Where, table: str) -> No
         "intents": ledger.open_intents,
         "workspaces": place.open,
     }
-    with pytest.raises(LedgerError, match="is damaged: .*is not what was written") as refusal:
+    with pytest.raises(LedgerError, match=r"is damaged: .*is not what was written") as refusal:
         reads[table]()
     assert "backup" in refusal.value.next_step

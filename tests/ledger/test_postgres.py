@@ -104,7 +104,7 @@ def wire(postgres: Where, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def one_write(ledger: Any, name: str) -> tuple[Callable[[], object], Callable[[], object]]:
     """(the write, what tells that it happened exactly once)."""
-    lease = ledger.acquire("ada", timeout=0) if name not in ("acquire", "put") else None
+    lease: Any = ledger.acquire("ada", timeout=0) if name not in ("acquire", "put") else None
     if name in ("confirm", "settle", "reject"):
         ledger.begin(lease, an_intent())
     match name:
@@ -164,7 +164,7 @@ def test_a_connection_lost_at_the_commit_loses_and_doubles_nothing(wire: tuple[W
 
 def test_a_backend_that_is_killed_is_replaced(postgres: Where) -> None:
     ledger = postgres.open()
-    shots = []
+    shots: list[Any] = []
 
     def shoot(name: str) -> None:
         if name == "ledger.begin.before" and not shots:
@@ -218,7 +218,7 @@ def test_its_place_is_named_without_the_password(postgres: Where) -> None:
         postgres.url.replace("postgres:@", "postgres:hunter2@"), root=postgres.root, workspace="w", clock=postgres.clock, create=True
     )
     ledger.close()
-    with pytest.raises(LedgerError, match="postgresql://postgres@.*was closed") as refusal:
+    with pytest.raises(LedgerError, match=r"postgresql://postgres@.*was closed") as refusal:
         ledger.entries()
     assert "hunter2" not in refusal.value.message
 
@@ -229,7 +229,7 @@ def test_a_replica_is_refused(postgres: Where) -> None:
     postgres.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     ledger = postgres.open()
     assert ledger.entries() == {}
-    with pytest.raises(LedgerError, match="cannot be written: cannot execute .* in a read-only transaction") as refusal:
+    with pytest.raises(LedgerError, match=r"cannot be written: cannot execute .* in a read-only transaction") as refusal:
         ledger.acquire("ada", timeout=0)
     assert "primary" in refusal.value.next_step
 

@@ -69,7 +69,7 @@ def test_a_marker_cannot_be_closed_from_inside() -> None:
     [
         pytest.param(1, "", id="small: everything"),
         pytest.param(200, "Left out for length: the details of", id="details go first"),
-        pytest.param(3000, r"Left out for length: \d+ rows and the details", id="then rows"),
+        pytest.param(3000, r"Left out for length: \d+ rows, and the details", id="then rows"),
         pytest.param(20000, r"Left out for length: \d+ rows", id="as many as you like"),
     ],
 )
@@ -81,6 +81,11 @@ def test_a_comment_stays_below_the_limit_and_says_what_it_left_out(count: int, l
     outside = re.sub(r"(?ms)^(`{3,})$.*?^\1$", "", shown)
     assert outside.count("<details>") == outside.count("</details>")
     assert sum(bool(re.match(r"`{3,}$", line)) for line in lines) % 2 == 0
+
+
+def test_long_messages_do_not_eat_the_limit() -> None:
+    loud = tuple(replace(WRONG, severity=Severity.WARNING, message="x" * 9000) for _ in range(40))
+    assert len(markdown.plan(replace(plan(), diagnostics=loud), LOOK)) < 30_000
 
 
 def test_a_hostile_title_can_neither_mention_nor_close_the_fold() -> None:

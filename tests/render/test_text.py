@@ -213,7 +213,7 @@ def test_a_stopped_apply_tells_done_unknown_and_not_started() -> None:
 def test_a_complete_apply_is_one_line_and_names_what_is_left() -> None:
     shown = text.apply_summary(plan(), [result(Action.CREATE, "a", Outcome.DONE)], LOOK, seconds=38.9)
     assert shown[0] == "Apply 5c1e9a complete: 1 created. 38.9 s. 1 blocked change is left: RelayTask/cup-final."
-    assert shown[1] == "Next: --allow-on-air RelayTask/cup-final, or apply after 2026-11-20 Fri 23:30 +08:00"
+    assert shown[1] == "Next: reconciler apply --allow-on-air RelayTask/cup-final"
 
 
 def test_an_interrupted_apply_says_so_even_when_nothing_was_begun() -> None:

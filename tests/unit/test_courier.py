@@ -43,6 +43,9 @@ class Diary:
     def created(self, id: str, started: object) -> None:
         self.lines.append(f"created {id}")
 
+    def happened(self, call: Call) -> bool:
+        return False
+
 
 def courier(answers, clock: StillClock | None = None, **more) -> tuple[Courier, ScriptedTransport, StillClock]:
     clock = clock or StillClock()
