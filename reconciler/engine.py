@@ -257,7 +257,7 @@ class Engine:
     def plan(self, options: Options = Options()) -> Plan:
         """Compares and decides; writes nothing to a vendor, and to the ledger only what it settled.
 
-        Raises Stopped (exit 5) when `onAirChange: refuse` or the empty-manifest guard says so.
+        Raises Stopped (exit 5) when the last manifest is gone. What `onAirChange: refuse` forbids is in the plan, marked `refused`.
         """
         with uncollected():
             return self._plan(options, options.now or self._clock.now())
@@ -324,9 +324,6 @@ class Engine:
         )
         cases = planner.cases(desired, world.seen, world.entries, world.intents, self._kinds, setting)
         changes = planner.plan(cases)
-        refused = guards.refusals(changes)
-        if refused:
-            raise Stopped(refused[0], reasons=refused)
         kept, unchanged = [], 0
         for change in changes:
             if change.action is Action.NOOP and not options.keep_unchanged and not change.warnings:
@@ -506,7 +503,7 @@ class Engine:
 
         Raises Stopped before anything is written when a guard wants a person, Stale when the ledger or the clock moved on too far.
         """
-        stop = self._guard_reasons(plan.changes, self._ledger.entries(), options)
+        stop = guards.refusals(plan.changes) or self._guard_reasons(plan.changes, self._ledger.entries(), options)
         if stop:
             raise Stopped(stop[0], reasons=stop)
         with self._ledger.acquire(_holder(), timeout=self._lock_timeout) as lease:

@@ -704,12 +704,12 @@ class Plan:
 
     @property
     def summary(self) -> dict[str, int]:
-        """The counts of `cli.md`: create, update (with start and stop), replace, delete, forget, unchanged, blocked, waiting, adopt."""
-        count = dict.fromkeys(
-            ("create", "update", "replace", "delete", "forget", "adopt", "unchanged", "blocked", "waiting"), 0
-        )
+        """The counts of the last line. Start and stop count as updates; what is blocked counts as such, and as what it would be."""
+        count = dict.fromkeys(("create", "update", "replace", "delete", "forget", "adopt", "unchanged", "blocked", "waiting"), 0)
         for change in self.changes:
             count[_COUNTED_AS[change.action]] += 1
+            if change.action is Action.BLOCKED and change.wanted:
+                count[_COUNTED_AS[change.wanted]] += 1
         count["unchanged"] += self.unchanged
         return count
 

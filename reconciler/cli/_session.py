@@ -64,10 +64,13 @@ class Session:
 
     def show_in(self, zone: str) -> None:
         """Times are shown in this zone from now on, unless --tz named one."""
+        if (name := self.given.tz or zone) == "UTC":
+            self.zone = UTC
+            return
         from reconciler import schedule
 
         try:
-            self.zone = schedule.zone(self.given.tz or zone)
+            self.zone = schedule.zone(name)
         except ValueError as wrong:
             raise UsageError(f"--tz: {wrong}") from None
 

@@ -113,7 +113,8 @@ class Doing:
             with self.halting(engine := self.engine()):
                 made = make(engine)
                 self.show(made, seconds=self.scene.clock.monotonic() - began)
-                if not any(one.writes or one.action in (Action.ADOPT, Action.FORGET) for one in made.changes):
+                todo = any(one.writes or one.action in (Action.ADOPT, Action.FORGET) for one in made.changes)
+                if not todo or any(one.refused for one in made.changes):
                     return self.carry_out(engine, made, saved=saved)
                 if answer and not self.run.confirmed(question, answer):
                     self.run.error("Nothing was changed.")

@@ -59,6 +59,8 @@ def plan(path: str, out: Path | None, detailed_exitcode: bool, allow_env: tuple[
     if out is not None:
         run.note(f"Next: reconciler apply {out}")
     code = 2 if detailed_exitcode and any(one.changes for one in made.changes) else 0
+    if any(one.refused for one in made.changes):
+        code = 5
     run.report(made, document=document, exit_code=code)
     return code
 

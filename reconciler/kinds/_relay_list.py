@@ -132,14 +132,18 @@ def _moment(raw: Any) -> datetime | None:
 
 
 def listed_tasks() -> Steps[list[Task]]:
-    """Every task of the account. A list is believed when it holds as many different ids as every page said there are."""
+    """Every task of the account. A list is believed when it holds as many different ids as every page said there are, or, where no
+    page says, when two readings in a row show the same ones."""
+    before: set[str] | None = None
     for attempt in range(LISTINGS):
         if attempt:
             yield Pause(1.0, note="the list of relay tasks changed while it was read")
         pages = yield from _pages()
         rows = {row["TaskId"]: row for page in pages for row in mappings(page.get("List")) if isinstance(row.get("TaskId"), str)}
-        if {_total(page) for page in pages} == {len(rows)}:
+        totals = {_total(page) for page in pages}
+        if totals == {len(rows)} or (totals == {None} and rows.keys() == before):
             return [Task.read(row) for row in rows.values()]
+        before = set(rows)
     raise Unavailable(
         f"the list of relay tasks did not hold still in {LISTINGS} readings", action=LIST.action, next_step="try again in a minute"
     )
@@ -154,11 +158,26 @@ def _pages() -> Steps[list[Mapping[str, Any]]]:
             raise
         ask = _page_v1
         first = yield ask(1)
-    total = _total(mapping(first.body))
-    if total > PAGES * PAGE:
+    page = mapping(first.body)
+    total, shown = _total(page), len(mappings(page.get("List")))
+    if total is None:
+        return (yield from _pages_to_the_end(page, ask))
+    count = -(-total // min(PAGE, shown or PAGE))  # a vendor may serve shorter pages than it was asked for
+    if count > PAGES:
         raise Unavailable(f"the list of relay tasks claims {total} tasks, which is past belief", action=LIST.action)
-    rest = yield from together([ask(number) for number in range(2, -(-total // PAGE) + 1)])
+    rest = yield from together([ask(number) for number in range(2, count + 1)])
     return [mapping(reply.body) for reply in (first, *rest)]
+
+
+def _pages_to_the_end(page: Mapping[str, Any], ask: Callable[[int], Call]) -> Steps[list[Mapping[str, Any]]]:
+    """Where nothing tells how many there are: page after page, until one is empty."""
+    pages = [page]
+    while mappings(pages[-1].get("List")):
+        if len(pages) == PAGES:
+            raise Unavailable("the list of relay tasks has no end", action=LIST.action)
+        reply: Reply = yield ask(len(pages) + 1)
+        pages.append(mapping(reply.body))
+    return pages
 
 
 def _page(number: int) -> Call:
@@ -169,8 +188,9 @@ def _page_v1(number: int) -> Call:
     return LIST_V1(query={"Page": number, "Size": PAGE})
 
 
-def _total(page: Mapping[str, Any]) -> int:
-    return _whole(mapping(page.get("Pagination")).get("TotalCount"))
+def _total(page: Mapping[str, Any]) -> int | None:
+    total = mapping(page.get("Pagination")).get("TotalCount")
+    return total if isinstance(total, int) else None
 
 
 # --- whose is what ----------------------------------------------------------------------------------------------------

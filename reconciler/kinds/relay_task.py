@@ -238,6 +238,8 @@ def _observed(lookup: Lookup, found: Found | None) -> Observed:
     if found is None:
         return Observed(lookup.address, Presence.ABSENT)
     task, want = found.task, lookup.want
+    if want and task.window:
+        want = joined(want, task.window.start)
     declared = want.values if want else mapping(lookup.entry.applied) if lookup.entry else {}
     values, unread = seen_by(declared, task)
     if "title" not in declared and task.title == derived_title(lookup.workspace, lookup.address, incarnation_of(lookup)):

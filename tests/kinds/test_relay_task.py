@@ -306,7 +306,7 @@ VETTED = [
 def test_windows_are_vetted(window, rules):
     found = list(KIND.vet(desired(LIVE, timing=Timing(window))))
     assert [one.rule for one in found] == rules
-    assert all(one.place and one.address == "RelayTask/morning-news" and one.path.startswith("schedule") for one in found)
+    assert all(one.address == "RelayTask/morning-news" and one.path.startswith("schedule") for one in found)
 
 
 def test_the_limit_of_7_days_is_named():

@@ -76,8 +76,9 @@ def test_apply_is_blocked_until_named_and_refuse_stops_the_whole_plan(tmp_path: 
     assert stage.actions() == {CUP: "blocked"}
     assert stage.apply().exit_code == 5
     stage.write(relay("12:30", "14:00", policy="refuse", **{"live/cup.flv": "live/other.flv"}))
-    with pytest.raises(Stopped):
-        stage.plan()
+    assert [change.refused for change in stage.plan().changes] == [True]
+    with pytest.raises(Stopped, match="onAirChange: refuse"):
+        stage.apply()
     assert "UpdatePullToPushTask" not in stage.calls()
 
 
