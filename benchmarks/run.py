@@ -30,21 +30,15 @@ from typing import Any, NamedTuple
 HERE = Path(__file__).resolve().parent
 DATA = HERE / "data"
 PEERS = DATA / "peers" / "bin"
-OURS = DATA / "reconciler"
+HOME = DATA / "ours" / "bin"
+PYTHON, OURS = HOME / "python", HOME / "reconciler"
 LATENCY = 0.1  # seconds there and back
 RATE = 15  # list calls a second
 PAGE = 500
 
 KEYS = {"VOLCENGINE_ACCESS_KEY": "AKLTEMULATOR", "VOLCENGINE_SECRET_KEY": "emulator-secret"}
 CLEAN = {name: os.environ[name] for name in ("HOME", "PATH", "LANG", "TMPDIR") if name in os.environ}
-OUR_ENV = {**CLEAN, **KEYS, "PYTHONPATH": str(HERE.parent)}
-
-CONSOLE_SCRIPT = """#!{python}
-import sys
-from reconciler.cli import main
-if __name__ == "__main__":
-    sys.exit(main())
-"""  # what pip writes for an entry point
+OUR_ENV = {**CLEAN, **KEYS, "XDG_CACHE_HOME": str(DATA / "home")}
 
 
 # --- one process ------------------------------------------------------------------------------------------------------
@@ -122,18 +116,22 @@ class Table:
 
 
 def prepare() -> None:
+    """Both sides as their users have them: installed, each in an environment of its own, and nothing else there."""
     DATA.mkdir(exist_ok=True)
-    OURS.write_text(CONSOLE_SCRIPT.format(python=sys.executable))
-    OURS.chmod(0o755)
-    if not (PEERS / "octodns-sync").exists():
-        subprocess.run([sys.executable, "-m", "venv", DATA / "peers"], check=True)
-        subprocess.run([PEERS / "pip", "install", "--quiet", "octodns", "volcengine", "PyYAML"], check=True)
+    product = f"{HERE.parent}[emulator]"
+    for place, packages in ((PEERS, ["octodns", "volcengine", "PyYAML"]), (HOME, [product])):
+        if not (place / "python").exists():
+            subprocess.run([sys.executable, "-m", "venv", place.parent], check=True)
+            subprocess.run([place / "pip", "install", "--quiet", *packages], check=True)
+    again = ["--quiet", "--no-deps", "--force-reinstall", HERE.parent]  # as it stands now, and not to be changed while it is measured
+    subprocess.run([HOME / "pip", "install", *again], check=True)
+    subprocess.run([OURS, "--help"], check=True, stdout=subprocess.DEVNULL)
 
 
 def world(count: int, *flags: str) -> Path:
     """The folder with the data for so many resources."""
     folder = DATA / "-".join([*(flag.strip("-") for flag in flags), str(count)])
-    subprocess.run([sys.executable, HERE / "world.py", folder, str(count), *flags], env=OUR_ENV, check=True)
+    subprocess.run([PYTHON, HERE / "world.py", folder, str(count), *flags], env=OUR_ENV, check=True)
     return folder
 
 
@@ -189,7 +187,7 @@ def starting(table: Table, rounds: int) -> None:
     one = world(1)
     valid = DATA / "1" / "octodns" / "config.yaml"
     runners = [
-        Runner("bare Python", lambda: measured([sys.executable, "-c", "print(1)"], says="1")),
+        Runner("bare Python", lambda: measured([PYTHON, "-c", "print(1)"], says="1")),
         Runner("--help", lambda: measured([OURS, "--help"], says="Commands")),
         Runner("octodns-sync --help", lambda: measured([PEERS / "octodns-sync", "--help"], says="usage", env=CLEAN)),
         Runner("validate, one file", ours(one, "validate", says="Valid: 1 resource"), forgetting(one)),
@@ -328,7 +326,7 @@ print(statistics.median(took), took[990])
 def journalling(table: Table) -> None:
     """One write is two commits: the intent before it is sent, its outcome after."""
     with tempfile.TemporaryDirectory(dir=DATA) as folder:
-        done = subprocess.run([sys.executable, "-c", JOURNAL, folder], env=OUR_ENV, check=True, capture_output=True, text=True)
+        done = subprocess.run([PYTHON, "-c", JOURNAL, folder], env=OUR_ENV, check=True, capture_output=True, text=True)
     median, late = map(float, done.stdout.split())
     print(f"\nJournal: {median:.2f} ms a write in the median, {late:.2f} ms in the slowest hundredth")
     table.goal("journal, ms a write (two commits)", median, 2.0)

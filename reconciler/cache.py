@@ -122,7 +122,7 @@ def frozen(want: Desired, index: int) -> list[Any]:
         want.account,
         [*_times(timing.window), timing.horizon.total_seconds(), timing.lead.total_seconds(), timing.late] if timing else None,
         None
-        if life == Lifecycle()
+        if life == _NO_LIFE
         else [life.protect, life.on_air_change, life.restart_on_end, life.retain, life.timeout.total_seconds() if life.timeout else None],
         dict(want.labels),
         [list(address) for address in want.depends_on],

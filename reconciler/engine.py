@@ -49,6 +49,7 @@ from reconciler.model import (
     Stranger,
     Survey,
     Transport,
+    Values,
     Verb,
 )
 
@@ -479,22 +480,65 @@ class Engine:
             raise UsageError(f"no live object fits {address}{f' with id {id}' if id else ''}", next_step=f"reconciler get {address}")
         if seen.also and not id:
             raise UsageError(f"several live objects fit {address}: {', '.join((seen.id, *seen.also))}; name one of them")
-        kind = self._kind(address.kind)
-        entry = Entry(
-            address=address,
+        entry = self._entry_of(want, seen, now)
+        with self._ledger.acquire(_holder(), timeout=self._lock_timeout):
+            self._ledger.put(entry)
+        return entry
+
+    def _taken(self, seen: Observed, want: Desired) -> Values | None:
+        """What an adopted object is taken to be: what the read tells and, of what no read ever tells, what the manifest says."""
+        if "" in seen.unread:
+            return None
+        return self._ledger.seal_values(diff.filled(seen.values, unread=seen.unread, applied=want.values))
+
+    def rebuild(self) -> tuple[list[Entry], list[Change]]:
+        """Derives a lost ledger from manifests and live: what carries our mark, or is what is declared to the letter, is taken in again.
+
+        Returns the entries made, and where everything declared stands then. Entries that are there stay as they are.
+        """
+        now = self._clock.now()
+        desired = list(self.wanted.resolve(list(self.wanted.desired)))
+        made: dict[Address, Entry] = {}
+        with self._ledger.acquire(_holder(), timeout=self._lock_timeout):
+            entries = self._ledger.entries()
+            lost = [want for want in desired if want.address not in entries]
+            while lost:
+                found = {entry.address: entry for entry in self._found(lost, now)}
+                made.update(found)
+                # an identity is used once: behind a session that ended there may be a later one
+                lost = [
+                    replace(want, incarnation=want.incarnation + 1) for want in lost if (entry := found.get(want.address)) and entry.ended
+                ]
+            for entry in made.values():
+                self._ledger.put(entry)
+        entries = self._ledger.entries()
+        world = self.observe(self._chosen(self.wanted, entries, Options()), entries, now=now)
+        return list(made.values()), list(self._decide(world, desired, Options(), now).changes)
+
+    def _found(self, lost: Sequence[Desired], now: datetime) -> Iterator[Entry]:
+        world = self.observe(lost, {}, now=now, chosen=lambda _: False)
+        for case in planner.cases(lost, world.seen, {}, {}, self._kinds, planner.Setting(now=now, seal=self._ledger.seal)):
+            want, seen = case.want, case.seen
+            if want is None or seen.also:
+                continue
+            if seen.presence is Presence.LIVE and planner.is_ours(case):
+                yield self._entry_of(want, seen, now)
+            elif seen.presence is Presence.ENDED and case.kind.scheduling is Scheduling.RUNNER:
+                yield replace(self._entry_of(want, seen, now), ended=True)
+
+    def _entry_of(self, want: Desired, seen: Observed, now: datetime) -> Entry:
+        return Entry(
+            address=want.address,
             account=want.account,
             id=seen.id,
-            identity=kind.identity(want),
+            identity=self._kind(want.address.kind).identity(want),
             incarnation=want.incarnation,
-            applied=self._ledger.seal_values(diff.filled(seen.values, unread=seen.unread, applied=None)) if "" not in seen.unread else None,
+            applied=self._taken(seen, want),
             window=seen.window,
             started=seen.started,
             changed=now,
             **settling.policy(want),
         )
-        with self._ledger.acquire(_holder(), timeout=self._lock_timeout):
-            self._ledger.put(entry)
-        return entry
 
     # --- apply --------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -488,19 +489,13 @@ class _Reader:
         timeout: timedelta | None = None
         if "timeout" in block:
             try:
-                timeout = timedelta(seconds=scalars.seconds(block["timeout"]))
+                timeout = scalars.length(block["timeout"])
             except (ValueError, OverflowError) as error:
                 text = str(error) if isinstance(error, ValueError) else "timeout is beyond the calendar"
                 self.note("RC021", (path, "timeout"), text)
         if self.wrong:
             return _PLAIN
-        return Lifecycle(
-            protect=protect,
-            on_air_change=OnAirChange(chosen["onAirChange"]),
-            restart_on_end=chosen["onEnd"] == "restart",
-            retain=chosen["deletionPolicy"] == "retain",
-            timeout=timeout,
-        )
+        return _lifecycle(protect, chosen["onAirChange"], chosen["onEnd"], chosen["deletionPolicy"], timeout)
 
     def timing(self, value: dict[str, Any], kind: Kind | None) -> tuple[Timing | None, bool]:
         """The timing, and whether the only window was dropped."""
@@ -530,6 +525,17 @@ class _Reader:
         except ValidationError as wrong:
             self.wrong += mistakes.of_validation(wrong.errors(include_url=False), spec, ("spec",), model=kind.spec)
             return None
+
+
+@lru_cache(maxsize=256)  # few differ, and they are immutable: one object for all that are alike
+def _lifecycle(protect: bool, on_air_change: str, on_end: str, deletion_policy: str, timeout: timedelta | None) -> Lifecycle:
+    return Lifecycle(
+        protect=protect,
+        on_air_change=OnAirChange(on_air_change),
+        restart_on_end=on_end == "restart",
+        retain=deletion_policy == "retain",
+        timeout=timeout,
+    )
 
 
 _PLAIN = Lifecycle()

@@ -141,7 +141,7 @@ def boundary_of(want: Desired, now: datetime) -> datetime | None:
         return None
     start, end = timing.window.start, timing.window.end
     instants = [start - timing.horizon, start - timing.lead, start, *([end] if end else [])]
-    return min((instant for instant in instants if instant > now), default=None)
+    return min([instant for instant in instants if instant > now], default=None)
 
 
 def _seen_in_time(case: Case) -> Case:
@@ -221,6 +221,12 @@ def _twin(case: Case) -> Change:
         wanted=Action.ADOPT,
         needs=f"adopt it: reconciler import {case.address} {case.seen.id}",
     )
+
+
+def is_ours(case: Case) -> bool:
+    """Whether what was seen, and stands in no ledger, is proven ours: by our mark, or because it is what is declared to the letter."""
+    assert case.want is not None
+    return case.seen.match is Match.MARK or (case.seen.match is Match.TWIN and not _seen_in_time(case).fields)
 
 
 def _unseen_yet(case: Case) -> bool:

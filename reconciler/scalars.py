@@ -22,6 +22,14 @@ def seconds(value: object) -> int:
     return _seconds_of(value)
 
 
+def length(value: object) -> timedelta:
+    """The same as a timedelta. Raises OverflowError, too."""
+    return _length(seconds(value))
+
+
+_length = lru_cache(maxsize=256)(lambda seconds: timedelta(seconds=seconds))
+
+
 @lru_cache(maxsize=256)
 def _seconds_of(value: str) -> int:
     parts = _PART.findall(value)

@@ -242,7 +242,7 @@ class _Block:
         if key not in self.block:
             return default
         try:
-            return timedelta(seconds=scalars.seconds(self.block[key]))
+            return scalars.length(self.block[key])
         except ValueError as wrong:
             self.wrong("RC021", key, str(wrong))
         except OverflowError:

@@ -203,6 +203,7 @@ class _Builder:
         self.parser = CParser(data)
         self.next: Callable[[], Any] = self.parser.get_event
         self.problems: list[Problem] = []
+        self.known: dict[str, Any] = {}  # plain scalars, and what they mean
         self.anchors: dict[str, _Anchor] = {}
         self.repeated = False  # some key of this document is written twice
         self.walks: list[_Walk] = []
@@ -261,7 +262,7 @@ class _Builder:
         return value
 
     def mapping(self, depth: int) -> dict[str, Any]:
-        following = self.next
+        following, known = self.next, self.known
         found: dict[str, Any] = {}
         key: str | None
         while type(event := following()) is not MappingEndEvent:
@@ -272,16 +273,16 @@ class _Builder:
             else:
                 key = self.odd_key(event, depth)
             value_event = following()
-            # the commonest value, handled without a call: a plain scalar that is no number and no word
-            if (
-                type(value_event) is ScalarEvent
-                and value_event.style == ""
-                and value_event.tag is None
-                and value_event.anchor is None
-                and (text := value_event.value)[:1] not in _NUMBER_START
-                and text not in _WORDS
-            ):
-                value: Any = text
+            value: Any
+            # the commonest value, a plain scalar, handled without a call; what a file says again and again is one object
+            if type(value_event) is ScalarEvent and value_event.style == "" and value_event.tag is None and value_event.anchor is None:
+                text = value_event.value
+                if text[:1] not in _NUMBER_START:
+                    value = known.setdefault(text, _WORDS.get(text, text))
+                elif (value := known.get(text)) is None:
+                    value = self.scalar(value_event)
+                    if not self.problems:
+                        known[text] = value
             else:
                 value = self.node(value_event, depth + 1)
             if key is None:

@@ -149,6 +149,23 @@ def listed_tasks() -> Steps[list[Task]]:
     )
 
 
+def twice_listed(tasks: list[Task]) -> Steps[list[Task]]:
+    """What proves that a task is absent: pages are read one after the other, so two readings in a row must show the same ids.
+
+    One page is read at one instant and needs no second look.
+    """
+    for _ in range(LISTINGS):
+        if len(tasks) <= PAGE:
+            return tasks
+        again = yield from listed_tasks()
+        if {task.id for task in again} == {task.id for task in tasks}:
+            return again
+        tasks = again
+    raise Unavailable(
+        f"the list of relay tasks changed in {LISTINGS} readings", action=LIST.action, next_step="try again in a minute"
+    )
+
+
 def _pages() -> Steps[list[Mapping[str, Any]]]:
     ask: Callable[[int], Call] = _page
     try:

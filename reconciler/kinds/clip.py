@@ -293,7 +293,7 @@ def _listed(list_them: Operation, wanted: Sequence[Mapping[str, Any]], *, plain:
                 totals.add(int(total))
             # only the cursor of the Link is taken: its address is plain http, and must never see the key
             cursor = re.search(r"[?&]cursor=(skip\d+)(?:&|>|$)", _header(reply, "link"))
-            if len(page) < PAGE or not cursor:
+            if not page or not cursor:  # a short page is no end: it may be shorter than it was asked for
                 break
             query = {**query, "cursor": cursor[1]}
         if not totals or totals == {len(rows)}:

@@ -15,7 +15,7 @@ from reconciler.errors import NotFound, OutcomeUnknown, Rejected, Throttled, Ven
 from reconciler.kinds._calls import Operation, mapping
 from reconciler.kinds._ingest import Ingest
 from reconciler.kinds._pictures import image_fault
-from reconciler.kinds._relay_list import NOT_SERVED, VENDOR, Found, Search, Task, incarnation_of, listed_tasks, seen_by
+from reconciler.kinds._relay_list import NOT_SERVED, VENDOR, Found, Search, Task, incarnation_of, listed_tasks, seen_by, twice_listed
 from reconciler.kinds._relay_spec import RULES, RelaySpec, claim, derived_title, joined, title_of, with_defaults
 from reconciler.model import (
     Call,
@@ -123,6 +123,9 @@ class RelayTask(Kind):
         tasks = yield from listed_tasks()
         search = Search(ask, tasks)
         found = search.run()
+        if len(found) < len(ask):
+            search = Search(ask, (yield from twice_listed(tasks)))
+            found = search.run()
         answers = [_observed(lookup, found.get(at)) for at, lookup in enumerate(ask)]
         if not search.free:
             return Survey(answers)

@@ -244,7 +244,9 @@ class Fake:
         else:
             vod = task.get("VodSrcAddrs") or [{"SrcAddr": one} for one in task["SrcAddrS"]]
             if self.switch["files"] in ("vod", "both"):
-                shown["VodSrcAddrs"] = [{k: self.number(v) for k, v in one.items()} for one in vod]
+                told = {"null": {"StartOffset": None, "EndOffset": None}, "zero": {"StartOffset": 0, "EndOffset": 0}}
+                blank = told.get(self.switch["empty"], {})
+                shown["VodSrcAddrs"] = [{**blank, **{k: self.number(v) for k, v in one.items() if v}} for one in vod]
             if self.switch["files"] in ("legacy", "both"):
                 shown["SrcAddrS"] = [one["SrcAddr"] for one in vod]
                 shown["OffsetS"] = [self.number(one.get("StartOffset", 0.0)) for one in vod]

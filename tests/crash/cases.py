@@ -13,7 +13,6 @@ from tests.crash.harness import CLIPS, FAULTS, RELAYS, SESSIONS, SHIFTING, VERBS
 from tests.scenarios.test_whole_loop import KINDS
 
 GAPS = (0, 20, 45, 80, 100)  # seconds until somebody runs it again: at once, within the horizon, beyond it
-MOST_CALLS = 4
 WORLDS_OF: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(RELAYS, ("", "lag", "replica", "repeat", "skip", "ahead", "behind", "elsewhere")),
     **dict.fromkeys(SESSIONS, ("", "lag", "ahead", "behind", "elsewhere")),
@@ -47,15 +46,16 @@ class Sweep:
     ran: int = 0
     failures: list[str] = field(default_factory=list)
 
-    def attempt(self, case: Case, folder: Path, **how: Any) -> int:
-        """Runs one case, and writes down the line that replays it if it fails."""
+    def attempt(self, case: Case, folder: Path, **how: Any) -> tuple[int, int]:
+        """Runs one case, and writes down the line that replays it if it fails. Returns (points, writes) of the attacked life."""
         self.ran += 1
         try:
-            return run(case, folder, **how)
+            trial = run(case, folder, **how)
+            return trial.points, trial.writes
         except Exception as wrong:  # whatever it is, the case failed
             text = str(wrong) or type(wrong).__name__
             self.failures.append(text if case.replay in text else f"{type(wrong).__name__}: {text[:300]}: {case.replay}")
-            return 0
+            return 0, 0
         finally:
             empty(folder)
 
@@ -64,26 +64,25 @@ def sweep(chunk: Chunk, folder: Path, *, budget: int, seed: str = "0", patience:
     """Up to `budget` cases, drawn from the whole product for this chunk and, once that is used up, from two faults and two kills."""
     done = Sweep()
     draw = random.Random(f"{seed} {chunk}")
-    points: dict[Case, int] = {}
-    for base in bases(chunk):
-        points[base] = done.attempt(base, folder)
-    points = {base: passed for base, passed in points.items() if passed >= 0}
+    plain = Case(chunk.kind, chunk.verb, world=chunk.world)
+    points = {}
+    points[plain], writes = done.attempt(plain, folder)
+    for base in spoilt(plain, writes):
+        points[base], _ = done.attempt(base, folder)
     kills = [replace(base, kill=kill) for base, passed in points.items() for kill in range(1, passed + 1)]
     draw.shuffle(kills)
-    for case in itertools.chain(kills, beyond(list(points), max(points.values(), default=1), draw)):
+    for case in itertools.chain(kills, beyond(list(points), max(points.values()), draw)):
         if done.ran >= budget or len(done.failures) >= patience:
             return done
         done.attempt(case, folder)
     return done
 
 
-def bases(chunk: Chunk) -> Iterator[Case]:
-    """Every fault, at every moment and call, without a kill."""
-    plain = Case(chunk.kind, chunk.verb, world=chunk.world)
-    yield plain
+def spoilt(plain: Case, writes: int) -> Iterator[Case]:
+    """Every fault, before and after every write, without a kill."""
     for fault in FAULTS:
         for when in WHENS:
-            for call in range(1, MOST_CALLS + 1):
+            for call in range(1, writes + 1):
                 yield replace(plain, fault=fault, when=when, call=call)
 
 

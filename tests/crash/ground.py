@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -211,11 +212,19 @@ def replay(line: str, root: Path) -> None:
 
 
 def below(pid: int) -> int:
-    """The process that a tracer started."""
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+    """The process that a tracer started; 0 as long as there is none. (The tracer tries things out with children of its own.)"""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if b"tests.crash.runner\0" in Path(f"/proc/{child}/cmdline").read_bytes().partition(b"\0-C\0")[0] + b"\0":
+            return int(child)
+    return 0
 
 
 def stopped(pid: int) -> bool:
-    """Whether every thread of a process stands still, or it is gone."""
-    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
-    return all(state in "TtZX" for state in states)
+    """Whether a process stands still and stays so: a tracer stops it for a moment at every system call."""
+
+    def look() -> list[str]:
+        return [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("State:") or "ctxt" in line]
+
+    before = look()
+    time.sleep(0.1)
+    return before == look() and before[0].split()[1] in "tTZX"

@@ -234,7 +234,9 @@ class Trial:
         self.passed = 0
         self.kill = 0
         self.dead = False
-        self.struck = False
+        self.sent = 0
+        self.points = 0
+        self.writes = 0
         self.lives = 0
         self.log: list[Life] = []
 
@@ -294,6 +296,7 @@ class Trial:
                 return to_emulator(sent)
             finally:
                 if len(self.world.log) > calls and not is_read(self.world.log[-1].action):
+                    self.sent += 1
                     self._pass("the answer is on its way")
 
         own = f"life {self.lives}"
@@ -319,13 +322,12 @@ class Trial:
         """A life that is attacked: an answer spoilt, and the process killed at a point. Returns the number of points it passed."""
         if fault:
             self.world.faults.rules.append(WriteRule("*", fault, when, call))
-        self.passed, self.kill, self.dead = 0, kill, False
+        self.passed, self.sent, self.kill, self.dead = 0, 0, kill, False
         try:
             self.live(state)
         except Killed:
             pass
         finally:
-            self.struck = not self.world.faults.rules
             self.world.faults.clear()
             self.kill, self.dead = 0, False
         return self.passed
@@ -427,18 +429,16 @@ from reconciler.emulator.core import Request as _Request  # noqa: E402
 _TICK = _Request.of("GET", "/_emulator/state")
 
 
-def run(case: Case, folder: Path, *, store: str = ".reconciler/state.db") -> int:
-    """Runs one case in an empty folder. Returns the number of crash points the attacked life passed, -1 when no call was there for the
-    fault to hit. Raises AssertionError.
-    """
+def run(case: Case, folder: Path, *, store: str = ".reconciler/state.db") -> Trial:
+    """Runs one case in an empty folder and returns it, with the `points` and `writes` of the attacked life. Raises AssertionError."""
     page = _relay_list.PAGE
     if case.world in SHIFTING:
         _relay_list.PAGE = 3
     try:
         trial = prepared(folder, case) if store == ".reconciler/state.db" else fresh(folder, case, store)
         state = trial.verb.state
-        passed = trial.attacked(state, fault=case.fault, when=case.when, call=case.call, kill=case.kill)
-        hit = trial.struck or not case.fault
+        trial.points = trial.attacked(state, fault=case.fault, when=case.when, call=case.call, kill=case.kill)
+        trial.writes = trial.sent
         if case.gap:
             trial.world.clock.advance(case.gap)
         if case.then or case.again:
@@ -448,7 +448,7 @@ def run(case: Case, folder: Path, *, store: str = ".reconciler/state.db") -> int
             trial.world.set_switches({"live.shifting_pages": "off"})
         trial.converge(state)
         check(trial)
-        return passed if hit else -1
+        return trial
     finally:
         _relay_list.PAGE = page
 

@@ -13,7 +13,7 @@ def main(lines: list[str]) -> int:
         for line in lines:
             case = Case.parse(line)
             try:
-                print(f"{case}: passed {run(case, folder)} points, settled")
+                print(f"{case}: settled in {run(case, folder).lives} lives")
             except AssertionError as failure:
                 wrong += 1
                 print(f"{case}: {failure}")

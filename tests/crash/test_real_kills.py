@@ -5,13 +5,16 @@ Every failure names its point; `tests.crash.ground.replay("relay create sendto 3
 
 from __future__ import annotations
 
+import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -238,10 +241,12 @@ def frozen(root: Path, point: Point) -> None:
             field.converge(point.verb)
             field.advance(seconds=1)
             moved.write_text(str(field.clock.monotonic() - before))
-            if sleeper.poll() is None:
-                subprocess.run(["kill", "-CONT", str(pid)], check=False)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
             out, err = sleeper.communicate(timeout=60)
         finally:
+            with suppress(OSError, IndexError):
+                os.kill(below(sleeper.pid) or sleeper.pid, signal.SIGKILL)
             sleeper.kill()
             sleeper.communicate()
         assert "a fault of ours" not in err, f"{point}: {err}"
@@ -287,7 +292,7 @@ def test_the_first_interrupt_waits_for_the_answer_and_sums_up(tmp_path: Path, nu
         out, err = run.communicate(timeout=30)
         assert run.returncode == code, err
         assert "interrupted: nothing new is started" in err
-        assert "1 created" in out
+        assert re.search(r"done +1 .*RelayTask/morning-news", out)
         ledger = field.ledger()
         assert (len(ledger.entries()), ledger.open_intents(), ledger.busy()) == (1, [], False)
         ledger.close()
@@ -327,7 +332,7 @@ def test_an_answer_that_never_comes_is_waited_for_six_seconds(tmp_path: Path) ->
         run.send_signal(signal.SIGINT)
         out, _ = run.communicate(timeout=30)
         assert (run.returncode, time.monotonic() - began < 7.5) == (130, True)
-        assert "1 unknown" in out
+        assert re.search(r"unknown +1 ", out)
         field.converge("create")
         field.check("create")
 

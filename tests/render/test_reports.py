@@ -52,7 +52,7 @@ def huge(count: int, fields: int = 3) -> list[str]:
 def test_the_comment_begins_with_its_marker_and_the_table() -> None:
     lines = markdown.plan(replace(plan(), environment="prod"), LOOK).split("\n")
     assert lines[0] == "<!-- reconciler:plan workspace=sports env=prod -->"
-    assert lines[1] == "### Plan for `prod`: 1 create, 1 update, 1 delete - **1 blocked**"
+    assert lines[1] == "### Plan for `prod`: 1 create, 1 update, 1 replace, 1 delete - **1 blocked**"
     assert "| | Resource | On air | What |" in lines
     assert any(
         line.startswith("| `-/+` | `RelayTask/cup-final` | **now**, 2026-11-20 Fri 20:00 - 23:30 +08:00 | **blocked**: replace")
@@ -123,7 +123,7 @@ def test_blocked_changes_are_warnings() -> None:
 
 def test_gitlab_counts_a_replacement_twice() -> None:
     one = change(Action.REPLACE, "r", "differs")
-    assert json.loads(reports.gitlab_terraform(reports.Findings(plan=plan(one)), LOOK)) == {"create": 2, "update": 1, "delete": 2}
+    assert json.loads(reports.gitlab_terraform(reports.Findings(plan=plan(one)), LOOK)) == {"create": 3, "update": 1, "delete": 3}
 
 
 def test_code_quality_fingerprints_are_unique_and_do_not_move_with_lines() -> None:

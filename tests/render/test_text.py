@@ -51,7 +51,7 @@ NOTES
   ! RelayTask/tardy  the vendor is late
   ! warning[RC701]: apply will stop: it would delete 9 of the 20 objects
 
-Plan 5c1e9a: 1 to create, 1 to update, 1 to delete, 32 unchanged. 1 blocked. 1 waiting. 1 drifted. Valid until 23:30 +08:00."""
+Plan 5c1e9a: 1 to create, 1 to update, 1 to replace, 1 to delete, 32 unchanged. 1 blocked. 1 waiting. 1 drifted. Valid until 23:30 +08:00."""
 
 
 def test_a_plan_on_a_wide_terminal_reads_like_the_contract() -> None:
@@ -183,7 +183,7 @@ def test_no_changes_says_so() -> None:
 
 def test_only_blocked_is_not_no_changes() -> None:
     stuck = replace(plan(), changes=(blocked(),), drift=(), unchanged=3)
-    assert text.plan_summary(stuck, LOOK) == "Plan 5c1e9a: nothing to do now, 3 unchanged. 1 blocked. Valid until 23:30 +08:00."
+    assert text.plan_summary(stuck, LOOK) == "Plan 5c1e9a: 1 to replace, 3 unchanged. 1 blocked. Valid until 23:30 +08:00."
 
 
 # --- apply ------------------------------------------------------------------------------------------------------------
