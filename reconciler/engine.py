@@ -457,6 +457,8 @@ class Engine:
         return settled, list(self._decide(world, desired, options, now).changes)
 
     def _note_ended(self, world: World) -> None:
+        if self._ledger.busy():
+            return
         for address, entry in world.entries.items():
             seen = world.seen.get(address)
             if seen and seen.presence is Presence.ENDED and not entry.ended:

@@ -49,9 +49,10 @@ def settle(
         seen = replace(seen, presence=Presence.UNKNOWN)  # started too long ago: that no read shows it says nothing
     match intent.verb:
         case Verb.CREATE:
-            if seen.presence in (Presence.LIVE, Presence.ENDED) and seen.match in (Match.LEDGER, Match.MARK):
+            older = entry is not None and seen.id == entry.id and entry.incarnation != intent.incarnation
+            if seen.presence in (Presence.LIVE, Presence.ENDED) and seen.match in (Match.LEDGER, Match.MARK) and not older:
                 return Settlement(intent, True, f"{intent.action} took effect: {seen.id}", True, _created(intent, seen, want))
-            if late and seen.presence is Presence.ABSENT:
+            if late and (older or seen.presence is Presence.ABSENT or seen.match is Match.TWIN):
                 return Settlement(intent, True, f"{intent.action} did not take effect", False, entry)
         case Verb.DELETE:
             if entry is not None and intent.target and intent.target != entry.id:  # of a duplicate: the entry's own object stays

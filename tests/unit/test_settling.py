@@ -1,0 +1,63 @@
+"""What a look-up makes of a write whose result is unknown, one row a case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler.model import Address, Entry, Intent, Match, Observed, Presence, Sealed, Secret, Stage, Verb
+from reconciler.settling import settle
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+HERE = Address("Thing", "one")
+ENTRY = Entry(HERE, "default", "id-1", "identity", applied={"a": 1})
+ABSENT = Observed(HERE, Presence.ABSENT)
+LIVE = Observed(HERE, Presence.LIVE, "id-1", {"a": 2}, stage=Stage.WAITING, match=Match.LEDGER)
+MARKED = replace(LIVE, match=Match.MARK)
+TWIN = replace(LIVE, match=Match.TWIN)
+ENDED = replace(LIVE, presence=Presence.ENDED, stage=Stage.ENDED)
+UNKNOWN = Observed(HERE, Presence.UNKNOWN)
+
+
+def seal(secret: Secret) -> Sealed:
+    return Sealed(secret.reveal(), "***")
+
+
+def intent(verb: Verb, **more) -> Intent:
+    return Intent("i1", HERE, "default", verb, "Call", "identity", more.pop("incarnation", 1), NOW, NOW + timedelta(seconds=75), **more)
+
+
+@pytest.mark.parametrize(
+    ("what", "seen", "entry", "early", "late"),
+    [
+        # verb, what is seen, the entry, (known, present) before the horizon, and after it
+        (intent(Verb.CREATE), MARKED, None, (True, True), (True, True)),
+        (intent(Verb.CREATE), ABSENT, None, (False, False), (True, False)),
+        (intent(Verb.CREATE), TWIN, None, (False, False), (True, False)),
+        (intent(Verb.CREATE), UNKNOWN, None, (False, False), (False, False)),
+        (intent(Verb.CREATE, incarnation=2), ENDED, ENTRY, (False, False), (True, False)),
+        (intent(Verb.DELETE), ABSENT, ENTRY, (True, False), (True, False)),
+        (intent(Verb.DELETE), LIVE, ENTRY, (False, False), (True, True)),
+        (intent(Verb.STOP), ENDED, ENTRY, (True, True), (True, True)),
+        (intent(Verb.STOP), LIVE, ENTRY, (False, False), (True, True)),
+        (intent(Verb.UPDATE, desired={"a": 2}), LIVE, ENTRY, (True, True), (True, True)),
+        (intent(Verb.UPDATE, desired={"a": 3}), LIVE, ENTRY, (False, False), (True, True)),
+        (intent(Verb.UPDATE, desired={"a": 2}), replace(LIVE, unread=frozenset({""})), ENTRY, (False, False), (True, True)),
+    ],
+    ids=[
+        "create seen", "create not seen", "a twin is not ours", "nor does silence", "the older incarnation proves nothing",
+        "delete seen", "delete not seen", "stop seen", "stop not seen", "update seen", "update not seen", "update cannot be seen",
+    ],
+)  # fmt: skip
+def test_settle(what: Intent, seen: Observed, entry: Entry | None, early: tuple[bool, bool], late: tuple[bool, bool]) -> None:
+    for now, expected in ((NOW, early), (what.horizon, late)):
+        verdict = settle(what, seen, entry=entry, want=None, desired=what.desired, seal=seal, now=now)
+        assert (verdict.known, verdict.present) == expected
+
+
+def test_a_create_that_took_effect_becomes_an_entry_with_what_was_asked_for() -> None:
+    verdict = settle(intent(Verb.CREATE, desired={"a": 1}), MARKED, entry=None, want=None, desired={"a": 1}, seal=seal, now=NOW)
+    assert verdict.entry is not None
+    assert (verdict.entry.id, verdict.entry.applied, verdict.entry.identity) == ("id-1", {"a": 1}, "identity")
