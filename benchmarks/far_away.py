@@ -1,6 +1,6 @@
 """A wire that is long: forwards TCP connections of this machine, each byte half of `LATENCY` seconds later.
 
-    python far_away.py HOST:PORT LATENCY     prints the address it listens on
+python far_away.py HOST:PORT LATENCY     prints the address it listens on
 """
 
 import asyncio

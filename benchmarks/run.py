@@ -256,7 +256,7 @@ def planning_from_afar(table: Table, sizes: Sequence[int], rounds: int) -> None:
         folder = world(count)
         floor = (math.ceil(count / PAGE) - 1) / RATE + LATENCY
         with emulator(folder, "live.rate_limits=on") as near:
-            measured([PEERS / "python", HERE / "sdk_script.py", folder / "project" / "manifests", near], says="", env=CLEAN)  # wakes it up
+            ours(folder, "plan", says=f"{count} unchanged", address=near)()  # wakes the emulator up
             with far_away(near) as address:
                 plan = ours(folder, "plan", says=f"{count} unchanged", address=address)
                 runners = [

@@ -1,6 +1,6 @@
 """The peer to beat: what one writes by hand on the vendor's own SDK. It validates nothing and remembers nothing.
 
-    python sdk_script.py FOLDER HOST:PORT
+python sdk_script.py FOLDER HOST:PORT
 """
 
 import json

@@ -144,9 +144,7 @@ def write_ledger(folder: Path) -> None:
 
 
 def write_octodns(folder: Path, count: int) -> None:
-    text = "---\n" + "".join(
-        f"r{n:06d}:\n  ttl: 300\n  type: A\n  value: 10.{n >> 16}.{n >> 8 & 255}.{n & 255}\n" for n in range(count)
-    )
+    text = "---\n" + "".join(f"r{n:06d}:\n  ttl: 300\n  type: A\n  value: 10.{n >> 16}.{n >> 8 & 255}.{n & 255}\n" for n in range(count))
     for side in ("declared", "live"):
         (folder / side).mkdir(parents=True)
         (folder / side / "example.com.yaml").write_text(text)

@@ -248,6 +248,7 @@ class _Work:
         self._want: Desired | None = change.desired
         self._entry: Entry | None = change.entry
         self._sealed: Values | None = None
+        self._doubted: datetime | None = None  # when a create was first sent that was then refused, by whomever
         self._left: Entry | None = None  # what the last write's success leaves in the ledger
         self.request_id = ""
         self.id = change.observed.id if change.observed else ""
@@ -389,7 +390,7 @@ class _Work:
             if isinstance(wrong, OutcomeUnknown):
                 self._void(self._ledger.unknown, wrong)
             elif self._verb is Verb.CREATE:
-                self._void(self._ledger.reject, wrong)
+                self._refused(wrong)
             else:
                 self._close()
             raise
@@ -441,6 +442,16 @@ class _Work:
         self.request_id = reply.request_id
 
     def rejected(self, call: Call, why: VendorError) -> None:
+        self._refused(why)
+
+    def _refused(self, why: VendorError) -> None:
+        if self._open is not None and self._doubted is not None:
+            # a rate limit or a proxy may have refused what was done: should it be seen after all, it is known to be ours
+            self.request_id = why.request_id or self.request_id
+            grave = Tombstone(self._open.address, self._open.account, self._open.identity, "", self._doubted + LATEST)
+            self._ledger.settle(self._open.id, present=False, tombstone=grave)
+            self._open = None
+            return
         self._void(self._ledger.reject, why)
 
     def unknown(self, call: Call, why: VendorError) -> None:
@@ -473,6 +484,7 @@ class _Work:
     def happened(self, call: Call) -> bool:
         if self._open is None or self._verb is not Verb.CREATE:
             return False
+        self._doubted = self._doubted or self._open.sent
         try:
             seen = self._look(self._open)
         except VendorError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -36,7 +37,8 @@ WRITE_TRIES = 3
 THROTTLE_TRIES = 8
 THROTTLE_PATIENCE = 330.0  # a slot of Livepeer's clip throttle frees after five minutes at the latest
 VALID = 60.0  # seconds after its entry in the journal in which a write may leave; every kind's horizon is longer
-SLACK = 1.005  # calls are spaced this much wider than the published rate, so that jitter never exceeds it
+SLACK = 1.01  # calls are spaced this much wider than the published rate: the vendor counts when they come, and the way there varies
+WINDOW = 1.008  # below SLACK: as many calls as a second may hold take at least this many seconds, also when some of them were late
 
 
 class Journal(Protocol):
@@ -58,13 +60,17 @@ class Journal(Protocol):
 
 
 class Pacer:
-    """One evenly spaced queue per account, vendor and action. A throttle pushes the queue back, doubling while it goes on."""
+    """One evenly spaced queue per account, vendor and action. A throttle pushes the queue back, doubling while it goes on.
+
+    A call that this machine let go late does not bring those behind it too near: no second holds more than the published rate.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._free: dict[tuple[str, str, str], float] = {}
         self._penalty: dict[tuple[str, str, str], float] = {}
+        self._sent: dict[tuple[str, str, str], deque[float]] = {}
 
     def wait(self, account: str, call: Call) -> None:
         """Returns when `call` may be sent."""
@@ -73,8 +79,16 @@ class Pacer:
             now = self._clock.monotonic()
             turn = max(now, self._free.get(queue, now))
             self._free[queue] = turn + SLACK / call.pace
-        if turn > now:
-            self._clock.sleep(turn - now)
+        while True:
+            if turn > now:
+                self._clock.sleep(turn - now)
+            with self._lock:
+                now = self._clock.monotonic()
+                sent = self._sent.setdefault(queue, deque(maxlen=max(1, int(call.pace))))
+                turn = sent[0] + WINDOW * len(sent) / call.pace if len(sent) == sent.maxlen else now
+                if turn - now < 1e-6:
+                    sent.append(now)
+                    return
 
     def throttled(self, account: str, call: Call, retry_after: float | None) -> float:
         """Notes that the vendor refused for the rate; returns for how many seconds the queue now rests."""
@@ -233,7 +247,7 @@ class Courier:
 
     def _belied(self, call: Call, refusal: VendorError, journal: Journal) -> bool:
         """A vendor may refuse in one place what was done in another: a rate limit or a proxy that counts answers, not requests."""
-        return not call.repeatable and isinstance(refusal, Rejected | Denied) and journal.happened(call)
+        return not call.repeatable and isinstance(refusal, Throttled | Denied) and journal.happened(call)
 
     def _once(self, call: Call, journal: Journal | None = None) -> Reply:
         """One request that the vendor did not refuse for its rate: a throttle changed nothing, so it waits and asks again.

@@ -186,7 +186,7 @@ class Engine:
         known = {*entries, *(want.address for want in desired)}
         intents = {one.address: one for one in self._ledger.open_intents() if one.address in known or chosen(one.address)}
         buried = self._ledger.tombstones()
-        asks = self._lookups(desired, entries, intents, now)
+        asks = self._lookups(desired, entries, intents, now, {one.address: one for one in buried if not one.id})
         self._watch_graves([one for one in buried if one.address not in {*known, *intents} and chosen(one.address)], asks)
         gone = {(one.account, one.id) for one in buried if one.id}
         seen: dict[Address, Observed] = {}
@@ -207,7 +207,12 @@ class Engine:
         return World(seen, entries, intents, strangers, counts)
 
     def _lookups(
-        self, desired: Sequence[Desired], entries: Mapping[Address, Entry], intents: Mapping[Address, Intent], now: datetime
+        self,
+        desired: Sequence[Desired],
+        entries: Mapping[Address, Entry],
+        intents: Mapping[Address, Intent],
+        now: datetime,
+        refused: Mapping[Address, Tombstone],
     ) -> dict[tuple[str, str], list[Lookup]]:
         asks: dict[tuple[str, str], list[Lookup]] = {}
         asked: set[Address] = set()
@@ -219,6 +224,8 @@ class Engine:
             intent = intents.get(want.address)
             if intent is None and not planner.needs_read(want, entry, self._kind(want.address.kind), now):
                 continue
+            if intent is None and want.address in refused and (entry is None or want.incarnation > entry.incarnation):
+                intent = self._sought(refused[want.address], want)
             lookup = Lookup(want.address, self._workspace, want, entry, intent)
             asks.setdefault((want.account, want.address.kind), []).append(lookup)
         for address in sorted({*entries, *intents} - asked):
@@ -235,11 +242,20 @@ class Engine:
             kind = self._kinds(one.address.kind)
             if kind is None:
                 continue
-            sought = None
-            if kind.scheduling is Scheduling.RUNNER:  # nothing lists these: they are found by their identity only
-                began = one.until - settling.LATEST
-                sought = Intent("", one.address, one.account, Verb.CREATE, "", one.identity, 1, began, one.until)
+            sought = self._sought(one) if kind.scheduling is Scheduling.RUNNER else None  # no list tells of these
             asks.setdefault((one.account, kind.name), []).append(Lookup(one.address, self._workspace, intent=sought))
+
+    def _sought(self, grave: Tombstone, want: Desired | None = None) -> Intent:
+        """A create that was believed to have come to nothing, as a question: is there something by its identity all the same?"""
+        number, window = (want.incarnation, want.window) if want else (1, None)
+        began = grave.until - settling.LATEST
+        return Intent("", grave.address, grave.account, Verb.CREATE, "", grave.identity, number, began, grave.until, window=window)
+
+    def _numbered(self, want: Desired, grave: Tombstone) -> Desired:
+        """`want` in the incarnation that a create was sent for, and refused."""
+        identity = self._kind(want.address.kind).identity
+        tried = (replace(want, incarnation=number) for number in range(1, 100))
+        return next((one for one in tried if identity(one) == grave.identity), want)
 
     def _kind(self, name: str) -> Kind:
         kind = self._kinds(name)
@@ -281,13 +297,18 @@ class Engine:
         chosen = wanted.desired
         if options.targets or options.excludes or options.selector:
             chosen = [want for want in chosen if options.chooses(want.address, want.labels)]
-        resolved = wanted.resolve(chosen)
+        resolved = list(wanted.resolve(chosen))
+        refused = {one.address: one for one in self._ledger.tombstones() if not one.id}
+        if refused:
+            resolved = [self._numbered(want, refused[want.address]) if want.address in refused else want for want in resolved]
         if not entries:
-            return list(resolved)
+            return resolved
         placed = []
         for want in resolved:
             entry = entries.get(want.address)
-            placed.append(replace(want, incarnation=entry.incarnation) if entry and entry.incarnation != want.incarnation else want)
+            if entry and entry.incarnation != want.incarnation and not (want.address in refused and want.incarnation > entry.incarnation):
+                want = replace(want, incarnation=entry.incarnation)
+            placed.append(want)
         return placed
 
     def _entries_in_question(
@@ -384,7 +405,7 @@ class Engine:
         wanted = {want.address: want for want in desired}
         for address, entry in world.entries.items():
             seen, want = world.seen.get(address), wanted.get(address)
-            if seen is None or address in world.intents:
+            if seen is None or address in world.intents or planner.lags(entry, seen, self._kind(address.kind), now):
                 continue
             if want and not seen.unread and seen.window == want.window and seen.values == want.values:
                 continue  # just as the manifests want it now, whatever was applied before

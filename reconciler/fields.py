@@ -97,14 +97,24 @@ def fault(rule: str, message: str, *, at: str = "", help: str = "", **context: A
     )
 
 
-def faults(found: Iterable[PydanticCustomError]) -> None:
+def faults(*found: Iterable[PydanticCustomError]) -> None:
     """Raises every mistake a model's validator gathered, or returns when there is none.
 
     pydantic takes one error a validator: the first one travels with the others' contexts (rule, message, at, help) as `ctx["more"]`.
+    Each iterable is a rule of its own: one that meets a field that could not be read ends there, and the others go on.
     """
-    contexts = [dict(one.context or {}) for one in found]
+    contexts: list[dict[str, Any]] = []
+    unread: AttributeError | None = None
+    for rule in found:
+        try:
+            for one in rule:
+                contexts.append(dict(one.context or {}))  # what came before the unread field counts
+        except AttributeError as missing:
+            unread = missing
     if contexts:
         raise PydanticCustomError("rule", "{message}", {**contexts[0], "more": contexts[1:]})
+    if unread:
+        raise unread
 
 
 # --- types ------------------------------------------------------------------------------------------------------------
@@ -140,7 +150,7 @@ Seconds = Annotated[
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant),
-    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer", "minimum": 100000000000}]}),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer", "minimum": 10**12}]}),
 ]
 """An instant, in UTC; written as RFC 3339 with an offset, or as Unix milliseconds."""
 

@@ -15,11 +15,11 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
-from reconciler import mistakes, scalars, schedule, sources, timeline, yamltree
+from reconciler import mistakes, rules, scalars, schedule, sketch, sources, timeline, yamltree
 from reconciler.cache import Cache, frozen, thawed
 from reconciler.errors import InvalidManifests
 from reconciler.memory import uncollected
@@ -41,6 +41,7 @@ from reconciler.model import (
     Window,
 )
 from reconciler.project import VARIABLE, Project, Selection
+from reconciler.rules import Kinds
 from reconciler.sources import STDIN, Refused, Source
 
 API_VERSION = "broadcast.reconciler/v1"
@@ -63,14 +64,6 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "onEnd": ("leave", "restart"),
     "deletionPolicy": ("delete", "retain"),
 }
-
-
-class Kinds(Protocol):
-    """Where kinds are found by name."""
-
-    def get(self, name: str) -> Kind | None: ...
-
-    def names(self) -> list[str]: ...
 
 
 class Places(Mapping[str, Place]):
@@ -106,6 +99,7 @@ class Loaded:
     """What the manifests say. `desired` holds the documents without mistakes, in the order of files and documents.
 
     `digest` changes with any byte of a manifest and with the project's settings. Unless `whole`, the files are a part of the project.
+    `sketches` are the documents with mistakes, as far as they are right: more may be wrong with them, and nothing is ever made of them.
     """
 
     desired: list[Desired]
@@ -113,6 +107,7 @@ class Loaded:
     files: int = 0
     digest: str = ""
     whole: bool = True
+    sketches: tuple[Desired, ...] = ()
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -153,9 +148,15 @@ def _load(selection: Selection, project: Project, kinds: Kinds, stdin: bytes | N
         cache.prune()
     diagnostics = [*selection.diagnostics, *reader.diagnostics]
     diagnostics += _Crossing(reader, whole=selection.whole).diagnostics()
-    diagnostics.sort(key=lambda one: (one.place or Place(""), one.rule))
+    diagnostics = rules.helped(diagnostics, kinds)
+    diagnostics.sort(key=by_place)
     files = len(selection.files) + selection.stdin
-    return Loaded(reader.desired, tuple(diagnostics), files, digest.hexdigest(), selection.whole)
+    return Loaded(reader.desired, tuple(diagnostics), files, digest.hexdigest(), selection.whole, tuple(reader.sketches))
+
+
+def by_place(one: Diagnostic) -> tuple[Place, str]:
+    """The order in which diagnostics are told: as one reads the files."""
+    return one.place or Place(""), one.rule
 
 
 def _settings(project: Project) -> bytes:
@@ -196,6 +197,7 @@ class _Reader:
         self.kinds = kinds
         self.known: dict[str, Kind | None] = {}
         self.desired: list[Desired] = []
+        self.sketches: list[Desired] = []
         self.declared: dict[Address, Places] = {}
         self.diagnostics: list[Diagnostic] = []
         self.wrong: list[Mistake] = []
@@ -207,9 +209,9 @@ class _Reader:
                 self.diagnostics += [source.refusal(problem) for problem in document.problems]
             if document.value is not None:
                 self.wrong = []
-                want = self.document(document, source, references)
-                if want and not document.problems:
-                    self.desired.append(want)
+                want, sound = self.document(document, source, references)
+                if want:
+                    (self.desired if sound and not document.problems else self.sketches).append(want)
 
     def cached(self, source: Source, data: bytes, cache: Cache, digest: bytes) -> None:
         """The documents of a file from the cache, or read and, if nothing at all was said about them, kept there."""
@@ -228,11 +230,13 @@ class _Reader:
             self.declare(want.address, places)
             self.desired.append(want)
 
-    def document(self, document: yamltree.Document, source: Source, references: bool) -> Desired | None:
+    def document(self, document: yamltree.Document, source: Source, references: bool) -> tuple[Desired | None, bool]:
+        """What a document declares, and whether it is free of mistakes: with mistakes it is a sketch, as far as it is right."""
         wrong = self.wrong
         value = document.value
         address: Address | None = None
         want: Desired | None = None
+        sound = True
         if type(value) is not dict:
             help = f"begin it with apiVersion: {API_VERSION}"
             wrong.append(Mistake("RC016", (), f"a manifest is a block of fields, this is {mistakes.noun(value)}", help))
@@ -242,21 +246,21 @@ class _Reader:
         else:
             if references:
                 value = self.substituted(value, ())
-            address, want = self.envelope(value, document, source)
+            address, want, sound = self.envelope(value, document, source)
             if references and want:
                 wrong += _stray(want.values, ("spec",))
         if not wrong:
-            return want
+            return want, sound
         shown = str(address) if address else ""
         broken = {mistake.path for mistake in wrong if mistake.rule in _REFERENCES}
         found = [
             source.diagnostic(mistake, document.index, address=shown)
             for mistake in dict.fromkeys(wrong)
             if mistake.rule in _REFERENCES or mistake.path not in broken  # what a broken reference stands for is not known
-            if mistake.rule != "RC011" or not document.problems or yamltree.dotted(mistake.path) not in source.paths(document.index)
+            if not document.problems or not _said(mistake, value, document, source)
         ]
         self.diagnostics += found
-        return None if any(one.severity is Severity.ERROR for one in found) else want
+        return want, sound and not any(one.severity is Severity.ERROR for one in found)
 
     # variables
 
@@ -300,7 +304,9 @@ class _Reader:
 
     # envelope
 
-    def envelope(self, value: dict[str, Any], document: yamltree.Document, source: Source) -> tuple[Address | None, Desired | None]:
+    def envelope(
+        self, value: dict[str, Any], document: yamltree.Document, source: Source
+    ) -> tuple[Address | None, Desired | None, bool]:
         places = Places(source, document.index)
         if not value.keys() <= _ENVELOPE:
             self.wrong += unknown_keys(value, ENVELOPE, ())
@@ -318,12 +324,12 @@ class _Reader:
         renamed_from = self.renamed_from(metadata, name) if "renamedFrom" in metadata else ""
         lifecycle = self.lifecycle(value) if "lifecycle" in value else _PLAIN
         timing, dropped = self.timing(value, kind)
-        spec = self.spec(value, kind)
-        if spec is None or kind is None or address is None or dropped or any(one.severity is Severity.ERROR for one in self.wrong):
-            return address, None
+        spec, left = self.spec(value, kind)
+        if kind is None or address is None or dropped:
+            return address, None, False
         want = Desired(
             address=address,
-            values=kind.canonical(spec, name=name),
+            values=kind.canonical(spec, name=name) if spec is not None else left,
             place=Place(source.name, document.line, document.column),
             account=account,
             workspace=self.project.workspace,
@@ -334,10 +340,12 @@ class _Reader:
             renamed_from=renamed_from,
             places=places,
         )
-        vetted = list(kind.vet(want))
-        for one in vetted:
-            self.diagnostics.append(replace(one, place=one.place or places.nearest(one.path), address=one.address or str(address)))
-        return address, None if any(one.severity is Severity.ERROR for one in vetted) else want
+        sound = spec is not None and not any(one.severity is Severity.ERROR for one in self.wrong)
+        if timing or (kind.schedule != "required" and "schedule" not in value):  # else the window is not known, and said to be wrong
+            for one in kind.vet(want) if spec is not None else kind.vet_window(want):
+                self.diagnostics.append(replace(one, place=one.place or places.nearest(one.path), address=one.address or str(address)))
+                sound = sound and one.severity is not Severity.ERROR
+        return address, want, sound
 
     def note(self, rule: str, path: Steps, message: str, help: str = "") -> None:
         self.wrong.append(Mistake(rule, path, message, help))
@@ -512,19 +520,23 @@ class _Reader:
             self.note("RC030", ("schedule",), f"schedule is missing, a {kind.name} needs one", help)
         return None, False
 
-    def spec(self, value: dict[str, Any], kind: Kind | None) -> Any:
+    def spec(self, value: dict[str, Any], kind: Kind | None) -> tuple[Any, dict[str, Any]]:
+        """The spec; or None, and the canonical values of what is right in it."""
         spec = value.get("spec")
         if spec is None:
             if "spec" not in value:
                 self.note("RC011", ("spec",), "spec is missing", "add what the object is made of")
-            return None
+            return None, {}
         if kind is None:
-            return None
+            return None, {}
         try:
-            return kind.spec.model_validate(spec)
+            return kind.spec.model_validate(spec), {}
         except ValidationError as wrong:
-            self.wrong += mistakes.of_validation(wrong.errors(include_url=False), spec, ("spec",), model=kind.spec)
-            return None
+            errors = wrong.errors(include_url=False)
+            self.wrong += mistakes.of_validation(errors, spec, ("spec",), model=kind.spec)
+            left = sketch.of(kind.spec, spec, {mistakes.real_path(error, spec) for error in errors}, ("spec",))
+            self.wrong += left.mistakes
+            return None, left.values
 
 
 @lru_cache(maxsize=256)  # few differ, and they are immutable: one object for all that are alike
@@ -536,6 +548,13 @@ def _lifecycle(protect: bool, on_air_change: str, on_end: str, deletion_policy: 
         retain=deletion_policy == "retain",
         timeout=timeout,
     )
+
+
+def _said(mistake: Mistake, value: Any, document: yamltree.Document, source: Source) -> bool:
+    """Whether a mistake only says again that the YAML reader refused what stands there: a field without a value is not missing, too."""
+    marks = source.paths(document.index).get(yamltree.dotted(mistake.path))
+    refused = {problem.mark[:2] for problem in document.problems}
+    return marks is not None and (mistakes.value_at(value, mistake.path) is None or marks.value[:2] in refused)
 
 
 _PLAIN = Lifecycle()
@@ -592,9 +611,14 @@ class _Crossing:
         place = _nearest(want, path) if exact else want.place
         self.found.append(Diagnostic(severity, rule, message, place, str(want.address), path, help, related))
 
+    def written(self) -> Iterator[Desired]:
+        """All that was written down, right or not."""
+        yield from self.reader.desired
+        yield from self.reader.sketches
+
     def renames(self) -> None:
         heirs: dict[Address, Desired] = {}
-        for want in self.reader.desired:
+        for want in self.written():
             if not want.renamed_from:
                 continue
             earlier = Address(want.address.kind, want.renamed_from)
@@ -607,7 +631,7 @@ class _Crossing:
 
     def dependencies(self) -> None:
         declared = self.reader.declared
-        depending = {want.address: want for want in self.reader.desired if want.depends_on}
+        depending = {want.address: want for want in self.written() if want.depends_on}
         for want in depending.values():
             for at, target in enumerate(want.depends_on):
                 if target in declared:
@@ -639,20 +663,33 @@ class _Crossing:
                 kind = self.reader.known[name]
                 assert kind is not None
                 for first, second in _clashes(group, overlap=kind.scheduling is not Scheduling.VENDOR):
+                    if first.address == second.address:
+                        continue  # told already: declared twice
                     when = "in one window" if kind.scheduling is Scheduling.VENDOR else "at one time"
                     message = f"{second.address} and {first.address} have the same names at the vendor {when}: they could not be told apart"
-                    other = (first, "spec", "the other one")
-                    self.wrong(second, "RC045", "spec", message, help="change what names one of them, or its window", other=other)
+                    other = (first, self.naming(first, kind), "the other one")
+                    path = self.naming(second, kind)
+                    self.wrong(second, "RC045", path, message, help="change what names one of them, or its window", other=other)
+
+    def naming(self, want: Desired, kind: Kind) -> str:
+        """The field that gives an object its name at the vendor, as far as it is written down."""
+        if len(self.found) >= EXACT:
+            return "spec"
+        return next((path for path in kind.naming if path in want.places), "spec")
 
     def claims(self) -> None:
         """Exclusive things that two objects want at one time."""
         by_name: dict[str, Desired] = {}
         claims: list[timeline.Claim] = []
-        for want in self.reader.desired:
+        for want in self.written():
             kind = self.reader.known[want.address.kind]
             if kind is None or want.timing is None:
                 continue
-            for thing in kind.claims(want):
+            try:
+                things = kind.claims(want)
+            except (KeyError, TypeError):  # what it claims is what is wrong in a sketch
+                continue
+            for thing in things:
                 holder = str(want.address)
                 by_name[holder] = want
                 claims.append(timeline.Claim(thing, want.timing.window, holder))

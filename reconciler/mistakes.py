@@ -111,14 +111,14 @@ def of_validation(errors: Iterable[Mapping[str, Any]], value: Any, base: Path, *
     """
     by_path: dict[Path, list[Mapping[str, Any]]] = {}
     for error in errors:
-        by_path.setdefault(_real_path(error, value), []).append(error)
+        by_path.setdefault(real_path(error, value), []).append(error)
     around = {path[:depth] for path in by_path for depth in range(len(path))}
     # where another member of a union got further, its mistakes say more
     kept = [path for path, group in by_path.items() if path not in around or not all(error["type"].endswith("_type") for error in group)]
     return list(at_most((mistake for path in kept for mistake in _of_group(by_path[path], path, value, base, model)), base))
 
 
-def _real_path(error: Mapping[str, Any], value: Any) -> Path:
+def real_path(error: Mapping[str, Any], value: Any) -> Path:
     """The error's `loc` without the names of union members and validators that pydantic puts between keys."""
     path: Path = ()
     here = value
@@ -135,19 +135,25 @@ def _real_path(error: Mapping[str, Any], value: Any) -> Path:
 def _of_group(group: list[Mapping[str, Any]], path: Path, value: Any, base: Path, model: Any) -> Iterator[Mistake]:
     full = (*base, *path)
     key = _name(full)
-    raw = _at(value, path)
+    raw = value_at(value, path)
     rules = [error for error in group if error["type"] == "rule"]
     if isinstance(raw, str) and "${env:" in raw and "://" not in raw and not any(e["ctx"]["rule"] in ("RC023", "RC024") for e in rules):
         yield misplaced_environment(full)
     elif rules:
-        for context in (context for error in rules for context in (error["ctx"], *error["ctx"].get("more", ()))):
-            at = tuple(int(step) if step.isdigit() else step for step in context["at"].split(".")) if context["at"] else ()
-            yield Mistake(context["rule"], (*full, *at), context["message"], context["help"])
+        for error in rules:
+            yield from broken_rule(error["ctx"], full)
     elif len(group) > 1 and (expected := [phrase for error in group if (phrase := _expected(error))]):
         yield _not_accepted(key, expected, raw, full, [word for error in group for word in _words(error)])
     else:
         for error in group:
             yield _of_one(error, key, raw, full, model)
+
+
+def broken_rule(context: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
+    """The mistakes that a fault of the value at `path` carries: its own, and those gathered with it."""
+    for one in (context, *context.get("more", ())):
+        at = tuple(int(step) if step.isdigit() else step for step in one["at"].split(".")) if one["at"] else ()
+        yield Mistake(one["rule"], (*path, *at), one["message"], one["help"])
 
 
 def misplaced_environment(path: Path) -> Mistake:
@@ -242,7 +248,8 @@ def _name(path: Path) -> str:
     return f"{path[-2]}.{path[-1]}" if isinstance(path[-1], int) and len(path) > 1 else str(path[-1])
 
 
-def _at(value: Any, path: Path) -> Any:
+def value_at(value: Any, path: Path) -> Any:
+    """What stands at a path; None for nothing."""
     for step in path:
         if isinstance(value, Mapping):
             value = value.get(step)

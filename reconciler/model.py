@@ -523,6 +523,7 @@ class Kind:
     settle: ClassVar[timedelta] = timedelta(seconds=85)  # a lost create is absent only after this: 60 s to run, 5 s skew, 20 s unseen
     observable: ClassVar[timedelta | None] = None  # reads reach objects started at most this long ago
     summary: ClassVar[str] = ""  # one line for `explain` and `--help`
+    naming: ClassVar[tuple[str, ...]] = ()  # manifest paths that make the identity; the first one written is where a clash is shown
     images: ClassVar[tuple[str, ...]] = ()  # spec paths that may name a picture beside the manifest; sent as a data URL
 
     # what is declared
@@ -546,7 +547,11 @@ class Kind:
         return replace(want, timing=replace(want.timing, window=Window(at, want.timing.window.end)))
 
     def vet(self, want: Desired) -> Iterator[Diagnostic]:
-        """Rules that need more than the spec (the window, the account); errors and warnings, no I/O."""
+        """Rules that need more than the spec (the window, the account), those of `vet_window` among them; errors and warnings, no I/O."""
+        return self.vet_window(want)
+
+    def vet_window(self, want: Desired) -> Iterator[Diagnostic]:
+        """Rules of the window alone. Also asked when the spec has mistakes: `want.values` may hold anything."""
         return iter(())
 
     # how it is compared

@@ -230,10 +230,14 @@ def is_ours(case: Case) -> bool:
 
 
 def _unseen_yet(case: Case) -> bool:
+    return case.entry is not None and lags(case.entry, case.seen, case.kind, case.now)
+
+
+def lags(entry: Entry, seen: Observed, kind: Kind, now: datetime) -> bool:
     """The vendor confirmed it so lately that a read which does not show it may only lag."""
-    if case.entry is None or case.entry.ended or case.entry.changed is None or case.seen.presence is not Presence.ABSENT:
+    if entry.ended or entry.changed is None or seen.presence is not Presence.ABSENT:
         return False
-    return case.entry.changed <= case.now < _believed_gone(case)
+    return entry.changed <= now < entry.changed + kind.settle
 
 
 def _believed_gone(case: Case) -> datetime:
@@ -386,7 +390,7 @@ def _session(case: Case) -> Change:
         reach = case.kind.observable or timedelta()
         return _noop(case, f"unverifiable: started over {reach.total_seconds() / 3600:.0f} h ago, the vendor no longer tells", warn=True)
     if seen.presence is Presence.LIVE:
-        if seen.match is Match.MARK and case.entry is None and not case.fields:
+        if seen.match is Match.MARK and (case.entry is None or case.entry.id != seen.id) and not case.fields:
             return _change(case, Action.ADOPT, "running under our id, and in no ledger")
         if phase is Phase.ENDED:
             return _change(case, Action.STOP, "its window is over")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ValidationError, WithJsonSchema
 
-from reconciler import mistakes, schedule, sources, yamltree
+from reconciler import mistakes, rules, schedule, sources, yamltree
 from reconciler.errors import InvalidManifests, UsageError
 from reconciler.fields import Doc, Seconds, Spec, fault
 from reconciler.mistakes import Mistake, did_you_mean
@@ -231,7 +231,7 @@ def find(path: Path | str = ".", *, environment: str = "") -> Project:
 def _read(root: Path, environment: str) -> Project:
     source, settings, wrong = _settings(root)
     if wrong:
-        raise InvalidManifests(wrong)
+        raise InvalidManifests(sorted(rules.helped(wrong), key=lambda one: one.place or Place("")))
     assert isinstance(settings, ProjectFile)
     known = settings.environments or {}
     if environment and environment not in known:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
@@ -15,14 +15,15 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from reconciler import sources, yamltree
+from reconciler import rules, sources, yamltree
 from reconciler.errors import InvalidManifests
 from reconciler.fields import ENV_REFERENCE
-from reconciler.manifest import Kinds, Places
+from reconciler.manifest import Places
 from reconciler.mistakes import Mistake, did_you_mean, models_in, of_validation
 from reconciler.mistakes import Path as Steps
 from reconciler.model import Desired, Diagnostic, Secret, Url
 from reconciler.project import Project, allowed
+from reconciler.rules import Kinds
 from reconciler.sources import SECRET_LIMIT, STDIN, Refused
 
 PICTURE_LIMIT = 2 * 1024 * 1024
@@ -43,21 +44,21 @@ def resolve(
     resolver = _Resolver(project, kinds, env, tuple(allow_env) or None)
     found = [resolver.desired(want) for want in desired]
     if resolver.wrong:
-        raise InvalidManifests(resolver.wrong)
+        raise InvalidManifests(rules.helped(resolver.wrong, kinds))
     return found
 
 
 def check_pictures(desired: Iterable[Desired], *, project: Project, kinds: Kinds) -> list[Diagnostic]:
-    """What is wrong with the pictures that manifests name; needs no environment."""
+    """What is wrong with the pictures that manifests name, and with references that no environment can mend; needs none."""
     resolver = _Resolver(project, kinds, None, None)
     for want in desired:
         resolver.desired(want)
-    return resolver.wrong
+    return rules.helped(resolver.wrong, kinds)
 
 
 def project_file(name: str, *, beside: str, project: Project, limit: int) -> bytes:
     """The bytes of a file named relative to the manifest `beside`, which must lie in the project. Raises sources.Refused."""
-    if PurePosixPath(name).is_absolute() or "\\" in name or "\0" in name:
+    if _unfit(name):
         raise Refused("is not named relative to its manifest")
     folder = project.root if beside == STDIN else (project.root / beside).parent
     return sources.read(folder / name, root=project.root, limit=limit)
@@ -73,6 +74,31 @@ def image_data_url(name: str, *, beside: str, project: Project) -> str:
     else:
         raise Refused("is neither PNG nor JPEG")
     return f"data:image/{form};base64,{base64.b64encode(data).decode()}"
+
+
+def _unfit(name: str) -> bool:
+    """Whether a file's name is no relative path as every system writes it."""
+    return PurePosixPath(name).is_absolute() or "\\" in name or "\0" in name
+
+
+def _inside(path: Path, root: Path) -> bool:
+    """Whether a path, which may not be there yet, stays below `root`, links followed."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return True  # a link that leads nowhere: told when it is read
+
+
+def _not_open(name: str, path: Steps) -> Mistake:
+    help = f"list it: secrets: {{allowEnv: [{name}]}} in reconciler.yaml, or --allow-env {name}"
+    return Mistake("RC027", path, f"the environment variable {name} is not open to manifests", help)
+
+
+@cache
+def _keeps_secrets(model: Any) -> bool:
+    """Whether a spec has a field for a secret that is no URL."""
+    annotations = [field.annotation for field in model.model_fields.values()]
+    return any(Secret in (one, *typing.get_args(one)) or any(map(_keeps_secrets, models_in(one))) for one in annotations)
 
 
 class _Resolver:
@@ -93,6 +119,8 @@ class _Resolver:
         values = want.values
         if self.env is not None:
             values = self.secrets(values, (), kind.spec, found)
+        elif self.project.allow_env is not None or _keeps_secrets(kind.spec):
+            found += self.closed(values, ())
         for image in kind.images:
             path = tuple(image.split("."))
             values = _changed(values, path, partial(self.picture, path=path, model=kind.spec, want=want, found=found))
@@ -118,13 +146,34 @@ class _Resolver:
             return value
         return {**value, **changed} if type(value) is dict else [changed.get(at, item) for at, item in enumerate(value)]
 
+    def closed(self, value: Any, path: Steps) -> Iterator[Mistake]:
+        """What can be said of secrets without their texts: variables that the project keeps closed, files outside of it."""
+        for key, item in value.items() if type(value) is dict else enumerate(value):
+            here = (*path, key)
+            if type(item) is dict or type(item) is list:
+                yield from self.closed(item, here)
+            elif isinstance(item, Secret) and not item.known:
+                source, _, name = item.reference.partition(":")
+                if isinstance(item, Url):
+                    names = ENV_REFERENCE.findall(item.reference)
+                elif source == "env":
+                    names = [name]
+                else:
+                    names = []
+                    if _unfit(name) or not _inside(self.project.root / name, self.project.root):
+                        message = f"the file {name} lies outside of the project's folder"
+                        yield Mistake("RC029", here, message, "name a file below the project's folder")
+                for one in dict.fromkeys(names):
+                    if not allowed(one, self.project.allow_env):
+                        yield _not_open(one, here)
+
     def secret(self, secret: Secret, path: Steps, found: list[Mistake]) -> Secret:
         source, _, name = secret.reference.partition(":")
         if source == "env":
             text = self.variable(name, path, found)
             return secret if text is None else secret.resolved(text)
         try:
-            if PurePosixPath(name).is_absolute() or "\\" in name or "\0" in name:
+            if _unfit(name):
                 raise Refused("is not named relative to the project's folder")
             data = sources.read(self.project.root / name, root=self.project.root, limit=SECRET_LIMIT)
             text = data.decode().removesuffix("\n").removesuffix("\r")
@@ -141,8 +190,7 @@ class _Resolver:
         assert self.env is not None
         listed = self.allow_env is not None or self.project.allow_env is not None
         if not allowed(name, self.allow_env) or not allowed(name, self.project.allow_env) or (name in OUR_CREDENTIALS and not listed):
-            help = f"list it: secrets: {{allowEnv: [{name}]}} in reconciler.yaml, or --allow-env {name}"
-            found.append(Mistake("RC027", path, f"the environment variable {name} is not open to manifests", help))
+            found.append(_not_open(name, path))
         elif not (text := self.env.get(name, "")):
             help = did_you_mean(name, self.env, otherwise=f"export {name}=...")
             found.append(Mistake("RC028", path, f"the environment variable {name} is {'empty' if name in self.env else 'not set'}", help))

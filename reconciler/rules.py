@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from reconciler.model import Kind
+from reconciler.model import Diagnostic, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,21 @@ class Rule:
     explanation: str
     help: str = ""
     kind: str = ""
+
+    @property
+    def advice(self) -> str:
+        """The help, else the explanation, as it stands behind `= help:`."""
+        text = self.help or self.explanation
+        plain = text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
+        return plain.removesuffix(".")
+
+
+class Kinds(Protocol):
+    """Where kinds are found by name."""
+
+    def get(self, name: str) -> Kind | None: ...
+
+    def names(self) -> list[str]: ...
 
 
 def find(code: str, kinds: Iterable[Kind]) -> Rule | None:
@@ -37,6 +53,15 @@ def every(kinds: Iterable[Kind]) -> dict[str, Rule]:
         for code, (title, explanation, *help) in getattr(sys.modules[type(kind).__module__], "RULES", {}).items():
             found[code] = Rule(code, title, explanation, " ".join(help), kind.name)
     return dict(sorted(found.items()))
+
+
+def helped(found: Iterable[Diagnostic], kinds: Kinds | None = None) -> list[Diagnostic]:
+    """Diagnostics, each with a help: where none was written for the case, what the register says of its rule."""
+    told = list(found)
+    if all(one.help for one in told):
+        return told
+    register = every(kind for name in kinds.names() if (kind := kinds.get(name))) if kinds else every(())
+    return [one if one.help or one.rule not in register else replace(one, help=register[one.rule].advice) for one in told]
 
 
 def is_code(text: str) -> bool:

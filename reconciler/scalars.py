@@ -81,7 +81,7 @@ def has_offset(text: str) -> bool:
 
 def unix_milliseconds(value: int) -> datetime:
     """Unix milliseconds as UTC; a number that looks like seconds is refused by name."""
-    if value < 100_000_000_000:
+    if value < _FIRST_MILLISECONDS:
         raise ValueError(f"{value} looks like Unix seconds, this field takes Unix milliseconds: write {value * 1000}")
     try:
         return datetime.fromtimestamp(value // 1000, UTC) + timedelta(milliseconds=value % 1000)
@@ -98,4 +98,5 @@ def unix_seconds(when: datetime) -> int:
     return (when - _EPOCH) // timedelta(seconds=1)
 
 
+_FIRST_MILLISECONDS = 10**12  # 2001-09-09; before it nothing was streamed, and so many seconds are the year 33658
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

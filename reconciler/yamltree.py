@@ -505,6 +505,9 @@ _ADVICE = {
     "could not find expected ':'": "a key needs a colon and a space after it",
     "did not find expected key": "check the indentation of this line and the one before it",
     "did not find expected '-' indicator": "check the indentation of the list",
+    "did not find expected ',' or": "a text that holds { } [ ] or a comma needs quotes in here; or a bracket is not closed",
+    "did not find expected node content": "a value is missing, or a bracket is not closed",
+    "found a tab character": "use spaces: a tab cannot indent",
     "found unexpected end of stream": "a quote or a bracket is not closed",
     "found undefined tag handle": "tags are not accepted",
 }

@@ -31,6 +31,7 @@ def validate(path: str, strict: bool) -> int:
       cat news.yaml | reconciler validate -
     """
     from reconciler.cli._context import Scene
+    from reconciler.manifest import by_place
     from reconciler.references import check_pictures
 
     run = session()
@@ -38,7 +39,8 @@ def validate(path: str, strict: bool) -> int:
     scene = Scene(run, path)
     loaded = scene.loaded
     scene.refuse_nothing(loaded)
-    found = [*loaded.diagnostics, *check_pictures(loaded.desired, project=scene.project, kinds=scene.kinds)]
+    pictures = check_pictures([*loaded.desired, *loaded.sketches], project=scene.project, kinds=scene.kinds)
+    found = sorted([*loaded.diagnostics, *pictures], key=by_place)
     wrong = any(one.severity is Severity.ERROR or strict for one in found)
     code = 65 if wrong else 0
     document = json.validation(found, resources=len(loaded.desired), files=loaded.files)
@@ -109,7 +111,7 @@ def explain(what: str | None) -> int:
       reconciler explain RC112
       reconciler explain RelayTask
       reconciler explain RelayTask.spec.source.url
-      reconciler explain RecordingSession.schedule.repeat
+      reconciler explain RecordingSession.schedule.horizon
     """
     from reconciler import rules
     from reconciler.kinds import Registry

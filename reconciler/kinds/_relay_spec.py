@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
 
 from reconciler import scalars
 from reconciler.fields import ENV_REFERENCE, HARMLESS, REPLACE, Doc, Seconds, Spec, UrlField, Wire, fault, faults
@@ -63,6 +66,7 @@ RULES: dict[str, tuple[str, str]] = {
 # --- what is declared -------------------------------------------------------------------------------------------------
 
 _TITLE = re.compile(r"[A-Za-z0-9\u4e00-\u9fff]*")
+_TITLE_SCHEMA: JsonDict = {"pattern": "^[A-Za-z0-9\\u4e00-\\u9fff]+$", "maxLength": TITLE_LIMIT}
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::\d{1,5})?")
 _SEGMENT = re.compile(r"[!-~]+")
 
@@ -175,6 +179,8 @@ class File(Spec):
 class Source(Spec):
     """What is pulled: a live stream (`url`) or a play list (`files`)."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["url"]}, {"required": ["files"]}]})
+
     url: Annotated[PullUrl | None, Wire("SrcAddr", load=_load_url, also={"Type": 0}), Doc("a live stream", limit="1000 characters")] = None
     files: Annotated[
         list[File] | None,
@@ -199,21 +205,26 @@ class Source(Spec):
 
     @model_validator(mode="after")
     def _agree(self) -> Source:
-        wrong = []
+        faults(self._choice_faults(), self._list_faults())
+        return self
+
+    def _choice_faults(self) -> Iterator[PydanticCustomError]:
         if (self.url is None) == (self.files is None):
-            wrong.append(fault("RC110", "a relay source is exactly one of url and files", help="keep one of them"))
-        if self.files is not None and not 1 <= len(self.files) <= FILES_LIMIT:
-            wrong.append(fault("RC111", f"the play list has {len(self.files)} files, the vendor accepts 1 to {FILES_LIMIT}", at="files"))
+            yield fault("RC110", "a relay source is exactly one of url and files", help="keep one of them")
+
+    def _list_faults(self) -> Iterator[PydanticCustomError]:
         if self.files is None:
             for name in ("loop", "resume", "preload"):
                 if getattr(self, name) is not None:
-                    wrong.append(fault("RC113", f"{name} is for a play list (files), a live source has none", at=name, help="remove it"))
-        faults(wrong)
-        return self
+                    yield fault("RC113", f"{name} is for a play list (files), a live source has none", at=name, help="remove it")
+        elif not 1 <= len(self.files) <= FILES_LIMIT:
+            yield fault("RC111", f"the play list has {len(self.files)} files, the vendor accepts 1 to {FILES_LIMIT}", at="files")
 
 
 class Destination(Spec):
     """Where it is pushed: a `url`, or a push point of this account's own `domain`."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["url"]}, {"required": ["domain", "app", "stream"]}]})
 
     url: Annotated[PushUrl | None, Wire("DstAddr", load=_load_url), Doc("the push URL with its stream key")] = None
     domain: Annotated[str | None, AfterValidator(_domain), Wire("Domain"), Doc("the push domain")] = None
@@ -262,7 +273,7 @@ class RelaySpec(Spec):
     title: Annotated[
         str | None,
         AfterValidator(_title),
-        Field(json_schema_extra={"pattern": "^[A-Za-z0-9\\u4e00-\\u9fff]+$", "maxLength": TITLE_LIMIT}),
+        Field(json_schema_extra=_TITLE_SCHEMA),
         Wire("Title"),
         HARMLESS,
         Doc(
@@ -272,7 +283,12 @@ class RelaySpec(Spec):
         ),
     ] = None
     group: Annotated[
-        str, AfterValidator(_group), Wire("GroupName"), REPLACE, Doc("the task group, which binds it to an IAM project", default="default")
+        str,
+        AfterValidator(_group),
+        Field(json_schema_extra=_TITLE_SCHEMA),
+        Wire("GroupName"),
+        REPLACE,
+        Doc("the task group, which binds it to an IAM project", default="default"),
     ] = "default"
     source: Annotated[Source, Doc("what is pulled")]
     destination: Annotated[Destination, Doc("where it is pushed")]

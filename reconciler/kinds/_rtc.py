@@ -106,6 +106,8 @@ class Between:
         found["exclusiveMinimum" if self.above else "minimum"] = self.low
         if self.high is not None:
             found["exclusiveMaximum" if self.below else "maximum"] = self.high
+        if self.even:
+            found["multipleOf"] = 2
         return found
 
 
@@ -461,6 +463,7 @@ class Session(Kind):
     scheduling = Scheduling.RUNNER
     schedule = "optional"
     observable = timedelta(hours=72)
+    naming = ("spec.taskId", "metadata.name")
 
     begin: ClassVar[Operation]
     change: ClassVar[Operation]

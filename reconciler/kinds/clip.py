@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from reconciler import scalars, wire
 from reconciler.errors import Denied, NotFound, NotReady, OutcomeUnknown, Rejected, Throttled, Unavailable
@@ -130,7 +131,12 @@ class ClipSpec(Spec):
     """A piece of one session of a stream."""
 
     playback_id: Annotated[
-        str, AfterValidator(_playback_id), Wire("playbackId"), REPLACE, Doc("the stream to cut from; its playback id, never an asset's")
+        str,
+        AfterValidator(_playback_id),
+        Field(json_schema_extra={"pattern": f"^{_ID.pattern}$"}),
+        Wire("playbackId"),
+        REPLACE,
+        Doc("the stream to cut from; its playback id, never an asset's"),
     ]
     session_id: Annotated[
         str | None,
@@ -170,14 +176,16 @@ class ClipSpec(Spec):
 
     @model_validator(mode="after")
     def _agree(self) -> ClipSpec:
-        wrong = []
-        if self.end <= self.start:
-            wrong.append(fault("RC402", "the clip must end after it starts", at="end"))
-        for name, when in (("start", self.start), ("end", self.end)):
-            if when.microsecond % 1000:
-                wrong.append(fault("RC404", f"{name} is finer than a millisecond", at=name, help="drop the digits after the third"))
-        faults(wrong)
+        faults(self._order_faults(), self._fraction_faults("start"), self._fraction_faults("end"))
         return self
+
+    def _order_faults(self) -> Iterator[PydanticCustomError]:
+        if self.end <= self.start:
+            yield fault("RC402", "the clip must end after it starts", at="end")
+
+    def _fraction_faults(self, name: str) -> Iterator[PydanticCustomError]:
+        if getattr(self, name).microsecond % 1000:
+            yield fault("RC404", f"{name} is finer than a millisecond", at=name, help="drop the digits after the third")
 
 
 # --- what is listed ---------------------------------------------------------------------------------------------------
@@ -475,6 +483,7 @@ class Clip(Kind):
     spec = ClipSpec
     scheduling = Scheduling.RETROSPECTIVE
     schedule = "none"
+    naming = ("spec.start",)
     settle = timedelta(seconds=140)  # no signature ends these requests: 30 s of ours, 90 s in a proxy, 20 s until a replica shows it
     timeout = timedelta(minutes=15)  # the vendor never gives up on a stuck clip
     summary = "cut a piece out of a stream's recording (Livepeer Studio)"

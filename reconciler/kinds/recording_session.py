@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler import wire
@@ -20,6 +20,7 @@ from reconciler.kinds._calls import Operation
 from reconciler.kinds._rtc import (
     ID_DOC,
     ID_SCHEMA,
+    STREAM_LIMIT,
     VENDOR,
     Between,
     CustomStorage,
@@ -107,7 +108,6 @@ RULES: dict[str, tuple[str, str]] = {
         "idle or silence time out of range",
         "maxIdle is 10s to 24h, maxSilence 1m to 1h; maxDuration is any length, 0 for no limit.",
     ),
-    "RC231": ("maxSilence with mixing", "The vendor heeds maxSilence in single mode only. Remove it, or write mode: single."),
     "RC232": ("upload while recording without HLS", "Only HLS files are uploaded while recording. Add hls to files.formats."),
     "RC233": (
         "audio format for a video recording",
@@ -115,6 +115,10 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "RC234": ("file name prefix", "A prefix is a list of letters and digits; joined with / it has at most 128 characters."),
     "RC235": ("file format listed twice", "Each format gives one file. Remove the second mention."),
+    "RC231": (
+        "maxSilence with mixing",
+        "The vendor heeds maxSilence in single mode only, so it is not sent for a mix. Remove it, or write mode: single.",
+    ),
     "RC250": (
         "picture larger than 1920",
         "The parameter tables end at 1920 pixels; only the change log speaks of 4K. Test it before it matters.",
@@ -138,6 +142,11 @@ RULES: dict[str, tuple[str, str]] = {
     "RC259": ("main stream is a screen", "The vertical layout may not support a screen as its main stream."),
     "RC260": ("session ends before its window", "After maxDuration the vendor ends the recording, whatever the schedule says."),
     "RC261": ("duration variable in HLS names", "With uploadWhileRecording the Duration in the name of an HLS file is always 0."),
+    "RC262": (
+        "value without effect",
+        "The vendor takes the value, and nothing comes of it: an adaptive layout fills no missing frames, and corners are not rounded when "
+        "their radius is more than half the shorter side of the region.",
+    ),
 }
 
 START = Operation(VENDOR, "StartRecord", pace=60)
@@ -210,9 +219,15 @@ class AudioEncode(Spec):
         REPLACE,
     ] = 64
     sample_rate: Annotated[
-        int, Wire("AudioSampleRate"), Doc("sample rate", unit="Hz", limit="32000, 44100 or 48000", default="48000"), REPLACE
+        int,
+        Field(json_schema_extra={"enum": [32000, 44100, 48000]}),
+        Wire("AudioSampleRate"),
+        Doc("sample rate", unit="Hz", limit="32000, 44100 or 48000", default="48000"),
+        REPLACE,
     ] = 48000
-    channels: Annotated[int, Wire("AudioChannels"), Doc("1 mono, 2 stereo", limit="1 or 2", default="2"), REPLACE] = 2
+    channels: Annotated[
+        int, Field(json_schema_extra={"enum": [1, 2]}), Wire("AudioChannels"), Doc("1 mono, 2 stereo", limit="1 or 2", default="2"), REPLACE
+    ] = 2
 
     @field_validator("sample_rate")
     @classmethod
@@ -255,9 +270,12 @@ class Canvas(Spec):
         Doc("height of the picture", unit="pixels", limit="2 to 1920, even", default="480"),
         REPLACE,
     ] = 480
-    background: Annotated[str, Wire("Background"), Doc("colour behind the regions", limit="#000000 to #ffffff", default="#000000")] = (
-        "#000000"
-    )
+    background: Annotated[
+        str,
+        Field(json_schema_extra={"pattern": "^#[0-9a-fA-F]{6}$"}),
+        Wire("Background"),
+        Doc("colour behind the regions", limit="#000000 to #ffffff", default="#000000"),
+    ] = "#000000"
     background_image: Annotated[
         PictureUrl | None, Wire("BackgroundImage"), Doc("picture that hides the background colour; JPG, JPEG or PNG", limit="1024 bytes")
     ] = None
@@ -499,6 +517,8 @@ class RecordingCustomStorage(CustomStorage):
 
 
 class Storage(Spec):
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
     tos: Annotated[TosStorage | None, Wire("TosConfig", also={"Type": 0}), Doc("Volcengine object storage"), REPLACE] = None
     vod: Annotated[VodStorage | None, Wire("VodConfig", also={"Type": 1}), Doc("Volcengine video on demand"), REPLACE] = None
     custom: Annotated[RecordingCustomStorage | None, Wire("CustomConfig", also={"Type": 2}), Doc("a store of somebody else's"), REPLACE] = (
@@ -532,11 +552,16 @@ class RecordingSpec(Spec):
     ] = "mixed"
     streams: Annotated[
         list[Stream] | None,
+        Field(json_schema_extra={"maxItems": STREAM_LIMIT}),
         Wire("TargetStreams.StreamList"),
         Doc("what is recorded; can be changed while recording in a custom layout only", limit="17", default="every published stream"),
     ] = None
     exclude_streams: Annotated[
-        list[Stream] | None, Wire("ExcludeStreams.StreamList"), Doc("what is not recorded; ordinary streams only", limit="17"), REPLACE
+        list[Stream] | None,
+        Field(json_schema_extra={"maxItems": STREAM_LIMIT}),
+        Wire("ExcludeStreams.StreamList"),
+        Doc("what is not recorded; ordinary streams only", limit="17"),
+        REPLACE,
     ] = None
     encode: Annotated[Encode, Wire("Encode"), Doc("how it is encoded"), REPLACE] = Encode.model_construct()
     layout: Annotated[Layout | None, Wire("Layout"), Doc("how mixed streams share the picture")] = None
@@ -553,7 +578,7 @@ class RecordingSpec(Spec):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        faults([*self._stream_faults(), *self._layout_faults(), *self._control_faults()])
+        faults(self._stream_faults(), self._exclusion_faults(), self._layout_faults(), self._control_faults())
         return self
 
     @property
@@ -561,13 +586,16 @@ class RecordingSpec(Spec):
         return self.layout.mode if self.layout else "adaptive"
 
     def _stream_faults(self) -> Iterator[PydanticCustomError]:
-        streams, excluded = self.streams or [], self.exclude_streams or []
+        streams = self.streams or []
         yield from stream_faults(streams, "RC2", "streams")
-        yield from stream_faults(excluded, "RC2", "excludeStreams")
-        yield from repeated(excluded, "RC2", "excludeStreams")
         if self._layout_mode != "custom":
             yield from repeated(streams, "RC2", "streams")
-        wanted = {stream.key for stream in streams}
+
+    def _exclusion_faults(self) -> Iterator[PydanticCustomError]:
+        excluded = self.exclude_streams or []
+        yield from stream_faults(excluded, "RC2", "excludeStreams")
+        yield from repeated(excluded, "RC2", "excludeStreams")
+        wanted = {stream.key for stream in self.streams or []}
         for place, stream in enumerate(excluded):
             if stream.type == "screen":
                 yield fault(
@@ -626,8 +654,6 @@ class RecordingSpec(Spec):
 
     def _control_faults(self) -> Iterator[PydanticCustomError]:
         formats = self.files.formats or [] if self.files else []
-        if self.control.max_silence is not None and self.mode != "single":
-            yield fault("RC231", "maxSilence has no meaning in mode: mixed", at="control.maxSilence", help="remove it")
         if self.control.upload_while_recording and "hls" not in formats:
             yield fault(
                 "RC232", "uploadWhileRecording needs the format hls", at="control.uploadWhileRecording", help="add hls to files.formats"
@@ -667,7 +693,10 @@ def _doubts(want: Desired) -> Iterator[Diagnostic]:
     yield from _size_doubts(want, values)
     yield from _encode_doubts(want, values)
     yield from _layout_doubts(want, values.get("layout", {}))
-    yield from _length_doubts(want, values["control"])
+    yield from _length_doubts(want, values["control"], values["mode"])
+    if values["control"]["frameInterpolation"] == "black" and values.get("layout", {}).get("mode") == "adaptive":
+        message = "frameInterpolation has no effect in an adaptive layout"
+        yield warning(want, "RC262", "spec.control.frameInterpolation", message, help="remove it, or choose another layout.mode")
     yield from _file_doubts(want, values)
 
 
@@ -718,6 +747,10 @@ def _layout_doubts(want: Desired, layout: Values) -> Iterator[Diagnostic]:
                     f"the region reaches {region[start] + region[side] - canvas[side]} pixels over the canvas's {side}",
                     help=f"{start} + {side} should be at most {canvas[side]}",
                 )
+        radius, most = region["cornerRadius"] * canvas["width"], min(region["width"], region["height"]) / 2
+        if radius > most:
+            message = f"corners of {radius:g} pixels are not rounded: half the shorter side of the region is {most:g}"
+            yield warning(want, "RC262", f"{path}.cornerRadius", message, help=f"write at most {int(most / canvas['width'] * 100) / 100:g}")
         yield from _picture_doubts(want, f"{path}.alternateImage", region.get("alternateImage"))
     if layout.get("mainStream", {}).get("type") == "screen":
         yield warning(want, "RC259", "spec.layout.mainStream.type", "a vertical layout may not take a screen as its main stream")
@@ -730,9 +763,12 @@ def _picture_doubts(want: Desired, path: str, url: Url | None) -> Iterator[Diagn
         yield warning(want, "RC256", path, f"the vendor may not read a {suffix[0]} picture", help="use JPG or PNG")
 
 
-def _length_doubts(want: Desired, control: Values) -> Iterator[Diagnostic]:
+def _length_doubts(want: Desired, control: Values, mode: str) -> Iterator[Diagnostic]:
     silence, idle, longest = control.get("maxSilence"), control["maxIdle"], control["maxDuration"]
-    if silence is not None and silence >= idle:
+    if silence is not None and mode != "single":  # the vendor's page: "takes effect for single-stream recording only"
+        message = "maxSilence has no effect in mode: mixed"
+        yield warning(want, "RC231", "spec.control.maxSilence", message, help="remove it, or write mode: single")
+    elif silence is not None and silence >= idle:
         yield warning(
             want,
             "RC253",
@@ -811,6 +847,12 @@ class RecordingSession(Session):
 
     def vet(self, want: Desired) -> Iterator[Diagnostic]:
         return _doubts(want)
+
+    def body(self, want: Desired) -> dict[str, Any]:
+        body = super().body(want)
+        if want.values["mode"] != "single":
+            body["Control"].pop("MaxSilenceSeconds", None)  # without effect, says one page; for single mode only, says the other
+        return body
 
     def replaces(self, path: str, want: Desired, live: Observed) -> bool:
         """UpdateRecord takes streams, backgrounds and regions, and only of a mixed recording in a custom layout, before and after."""

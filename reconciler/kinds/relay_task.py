@@ -54,6 +54,10 @@ def _span(want: Desired) -> tuple[datetime, datetime]:
     return want.window.start, want.window.end
 
 
+def _wrong(want: Desired, rule: str, message: str, path: str, help: str = "") -> Diagnostic:
+    return Diagnostic(Severity.ERROR, rule, message, address=str(want.address), path=path, help=help)
+
+
 class RelayTask(Kind):
     """A live stream or play list, pulled and pushed to one destination between two instants, by the vendor's own schedule."""
 
@@ -63,6 +67,7 @@ class RelayTask(Kind):
     scheduling = Scheduling.VENDOR
     schedule = "required"
     summary = "relay a live stream or a play list to one destination (Volcengine Live pull-to-push)"
+    naming = ("spec.title", "spec.group")
     images = ("watermark.image",)
 
     def canonical(self, spec: RelaySpec, *, name: str) -> Values:
@@ -81,30 +86,30 @@ class RelayTask(Kind):
         return joined(want, at)
 
     def vet(self, want: Desired) -> Iterator[Diagnostic]:
-        def wrong(rule: str, message: str, path: str, help: str = "") -> Diagnostic:
-            return Diagnostic(Severity.ERROR, rule, message, address=str(want.address), path=path, help=help)
+        yield from self.vet_window(want)
+        image = mapping(want.values.get("watermark")).get("image")
+        if isinstance(image, str) and image.startswith("data:"):
+            fault_in_image = image_fault(image)
+            if fault_in_image:
+                yield _wrong(want, "RC120", f"watermark image {fault_in_image}", "spec.watermark.image")
 
+    def vet_window(self, want: Desired) -> Iterator[Diagnostic]:
         def end() -> str:  # asked only when something is wrong: looking for a place reads the file again
             return next((path for path in ("schedule.duration", "schedule.until") if path in want.places), "schedule.end")
 
         window = want.window
         if window is None or window.end is None:
-            yield wrong("RC100", "a relay needs an end", "schedule", "add end, duration or until")
-        else:
-            if window.end <= window.start:
-                yield wrong("RC100", "a relay must end after it starts", end())
-            if window.end - window.start > LONGEST:
-                long = scalars.duration_text(window.end - window.start)
-                yield wrong("RC101", f"the relay lasts {long}, the vendor's limit is 7 days", end(), "shorten it, or let it repeat")
-            if scalars.unix_seconds(window.end) >= 2**31:
-                yield wrong("RC102", "the relay ends after 2038-01-19, which the vendor cannot write down", end())
-            if window.start.microsecond or window.end.microsecond:
-                yield wrong("RC103", "relay times are whole seconds", "schedule.start" if window.start.microsecond else end())
-        image = mapping(want.values.get("watermark")).get("image")
-        if isinstance(image, str) and image.startswith("data:"):
-            fault_in_image = image_fault(image)
-            if fault_in_image:
-                yield wrong("RC120", f"watermark image {fault_in_image}", "spec.watermark.image")
+            yield _wrong(want, "RC100", "a relay needs an end", "schedule", "add end, duration or until")
+            return
+        if window.end <= window.start:
+            yield _wrong(want, "RC100", "a relay must end after it starts", end())
+        if window.end - window.start > LONGEST:
+            long = scalars.duration_text(window.end - window.start)
+            yield _wrong(want, "RC101", f"the relay lasts {long}, the vendor's limit is 7 days", end(), "shorten it, or let it repeat")
+        if scalars.unix_seconds(window.end) >= 2**31:
+            yield _wrong(want, "RC102", "the relay ends after 2038-01-19, which the vendor cannot write down", end())
+        if window.start.microsecond or window.end.microsecond:
+            yield _wrong(want, "RC103", "relay times are whole seconds", "schedule.start" if window.start.microsecond else end())
 
     def replaces(self, path: str, want: Desired, live: Observed) -> bool:
         if path.startswith("spec.source"):

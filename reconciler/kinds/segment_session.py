@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler import wire
@@ -17,6 +17,7 @@ from reconciler.kinds._calls import Operation, mapping
 from reconciler.kinds._rtc import (
     ID_DOC,
     ID_SCHEMA,
+    STREAM_LIMIT,
     VENDOR,
     Between,
     CustomStorage,
@@ -76,6 +77,8 @@ class SegmentCustomStorage(CustomStorage):
 
 
 class Storage(Spec):
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
     tos: Annotated[SegmentTosStorage | None, Wire("TosConfig", also={"Type": 0}), Doc("Volcengine object storage"), REPLACE] = None
     custom: Annotated[SegmentCustomStorage | None, Wire("CustomConfig", also={"Type": 2}), Doc("a store of somebody else's"), REPLACE] = (
         None
@@ -107,6 +110,7 @@ class SegmentSpec(Spec):
     ] = None
     streams: Annotated[
         list[SegmentStream] | None,
+        Field(json_schema_extra={"maxItems": STREAM_LIMIT}),
         Wire("TargetStreams.StreamList"),
         Doc("what is sliced; a user's screen is an entry of its own", limit="17", default="every published audio stream"),
         REPLACE,

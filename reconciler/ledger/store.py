@@ -6,14 +6,12 @@ locks the workspace's row first, so that checks and effects are one step; each m
 
 from __future__ import annotations
 
-import gc
 import os
 import secrets
 import threading
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -23,6 +21,7 @@ from reconciler.errors import LedgerError, LockHeld, Stale
 from reconciler.ledger import Lease, Tombstone, codec, holder
 from reconciler.ledger.codec import Damaged
 from reconciler.ledger.holder import Held
+from reconciler.memory import uncollected
 from reconciler.model import Address, Clock, Entry, Intent, Sealed, Secret, Values
 
 T = TypeVar("T")
@@ -178,7 +177,7 @@ class StoredLedger(ABC):
 
     def entries(self) -> dict[Address, Entry]:
         def work(run: Run) -> dict[Address, Entry]:
-            with self._whole(), _uncollected():
+            with self._whole(), uncollected():
                 rows = run("SELECT body, sum, applied FROM @entries WHERE workspace = ?", self._workspace)
                 return {entry.address: entry for row in rows for entry in (codec.entry_of(*row),)}
 
@@ -548,18 +547,6 @@ class StoredLedger(ABC):
 
     def _whole(self) -> _Whole:
         return _Whole(self._place)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the cyclic collector, which would walk over 100,000 new entries again and again; none of them is in a cycle."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 class _Whole:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from reconciler.model import Diagnostic, Place, Severity
 from reconciler.render.look import Look
-from reconciler.render.safe import clean, cut, pad, width
+from reconciler.render.safe import clean, cut, pad, tail, width
 
 Source = Callable[[Place], str | None]
 """The line that a place points into, fit to be shown; None when there is none."""
@@ -47,6 +47,9 @@ def _excerpt(place: Place, about: str, look: Look, source: Source) -> list[str]:
     before, marked = clean(text[: place.column - 1]), clean(text[place.column - 1 : place.column - 1 + max(1, place.length)])
     shown = clean(text)
     if look.width is not None and width(shown) > (room := look.width - gutter - 3):
+        if width(before) + min(width(marked), room // 3) > room - 3:  # a mark that would stand outside: the line begins before it
+            kept = tail(before, room // 3)
+            shown, before = "..." + kept + shown[len(before) :], "..." + kept
         shown = cut(shown, room)
         marked = cut(marked, max(1, room - width(before)))
     bar = f"{' ' * gutter} |"

@@ -118,6 +118,16 @@ def cut(text: str, cells: int) -> str:
     return text
 
 
+def tail(text: str, cells: int) -> str:
+    """The end of `text` in at most `cells` cells."""
+    kept = 0
+    for index in range(len(text) - 1, -1, -1):
+        kept += _cells(text[index])
+        if kept > cells:
+            return text[index + 1 :]
+    return text
+
+
 def wrap(text: str, cells: int) -> list[str]:
     """`text` broken at spaces into lines of at most `cells` cells; a longer word stands alone, uncut."""
     lines: list[str] = []

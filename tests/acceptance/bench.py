@@ -86,9 +86,9 @@ class Bench:
         for secret in SECRETS:
             assert secret not in out + err, f"{args} printed a secret\n{ran}"
         assert "Traceback" not in err + out, ran
-        if ("json" in args) and args[args.index("json") - 1] == "-o" and out:
-            for line in [out] if not args[0].startswith("apply") else []:
-                json.loads(line)
+        if "json" in args and args[args.index("json") - 1] == "-o":
+            for text in out.splitlines() if "apply" in args or "destroy" in args else [out]:
+                json.loads(text)
         return ran
 
     def apply(self, *args: str, code: int = 0, **more: Any) -> Ran:

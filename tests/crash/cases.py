@@ -60,18 +60,29 @@ class Sweep:
             empty(folder)
 
 
-def sweep(chunk: Chunk, folder: Path, *, budget: int, seed: str = "0", patience: int = 20) -> Sweep:
-    """Up to `budget` cases, drawn from the whole product for this chunk and, once that is used up, from two faults and two kills."""
+def sweep(
+    chunk: Chunk, folder: Path, *, budget: int, seed: str = "0", exhaustive: bool = True, endless: bool = True, patience: int = 20
+) -> Sweep:
+    """Up to `budget` cases: all single faults, then kills drawn from the whole product and, once that is used up, two faults and two kills.
+
+    Not `exhaustive`: drawn from everything at once. Not `endless`: the product only, whatever the budget.
+    """
     done = Sweep()
     draw = random.Random(f"{seed} {chunk}")
     plain = Case(chunk.kind, chunk.verb, world=chunk.world)
     points = {}
     points[plain], writes = done.attempt(plain, folder)
-    for base in spoilt(plain, writes):
+    singles = list(spoilt(plain, writes))
+    if not exhaustive:
+        mixed = beyond([plain, *singles], max(points.values()), draw)
+        while done.ran < budget and len(done.failures) < patience:
+            done.attempt(next(mixed), folder)
+        return done
+    for base in singles:
         points[base], _ = done.attempt(base, folder)
     kills = [replace(base, kill=kill) for base, passed in points.items() for kill in range(1, passed + 1)]
     draw.shuffle(kills)
-    for case in itertools.chain(kills, beyond(list(points), max(points.values()), draw)):
+    for case in itertools.chain(kills, beyond(list(points), max(points.values()), draw) if endless else ()):
         if done.ran >= budget or len(done.failures) >= patience:
             return done
         done.attempt(case, folder)

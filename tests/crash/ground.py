@@ -212,9 +212,9 @@ def replay(line: str, root: Path) -> None:
 
 
 def below(pid: int) -> int:
-    """The process that a tracer started; 0 as long as there is none. (The tracer tries things out with children of its own.)"""
+    """The process that a tracer started; 0 as long as there is none. The tracer tries things out with children of its own, first."""
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        if b"tests.crash.runner\0" in Path(f"/proc/{child}/cmdline").read_bytes().partition(b"\0-C\0")[0] + b"\0":
+        if Path(f"/proc/{child}/cmdline").read_bytes().startswith(sys.executable.encode()):
             return int(child)
     return 0
 

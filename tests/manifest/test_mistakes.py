@@ -144,6 +144,33 @@ def test_every_mistake_of_every_file_is_told_at_once_in_order(tmp_path: Path) ->
     ]
 
 
+AT_ONCE = [
+    ("a rule between fields beside a wrong field", pump(spec="  title: 早间新闻早间新闻早\n  layout:\n    mode: x\n    regions: [{user: host}]\n"),
+     ["7:10 RC014", "9:11 RC013", "10:22 RC902"]),
+    ("a rule of the window beside a wrong field", pump(duration="8d", spec="  group: A\n"), ["4:1 RC901", "7:10 RC015"]),
+    ("a rule that reads the wrong field is silent", pump(spec="  layout: {regions: [{user: 1}]}\n"), ["7:29 RC012"]),
+    ("a misspelled field is not missing, too", pump(spec="  layout: {regoins: [{user: host}]}\n"), ["7:12 RC010"]),
+    ("a refused value is not wrong, too", pump(spec="  title: *no\n  group:\n"), ["7:10 RC007", "8:3 RC019"]),
+    ("a refused start is not missing, too", pump(start=""), ["4:12 RC019"]),
+    ("a variable of the environment beside a wrong field", pump(spec="  out: x${env:OUT}\n  title: 12\n"), ["7:8 RC024", "8:10 RC012"]),
+    ("what depends beside a wrong field", pump(meta=", dependsOn: [Pump/no]", spec="  title: 12\n"), ["3:35 RC042", "7:10 RC012"]),
+    ("renamed beside a wrong field", pump() + "---\n" + pump("two", meta=", renamedFrom: one", spec="  title: 12\n"), ["10:36 RC041", "14:10 RC012"]),
+    ("a destination beside a wrong field", pump(spec="  out: a\n  title: 12\n") + "---\n" + pump("two", spec="  out: a\n"), ["8:10 RC012", "14:1 RC044"]),
+    ("an address twice is told once", pump() + "---\n" + pump(), ["10:18 RC040"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), [case[1:] for case in AT_ONCE], ids=[case[0] for case in AT_ONCE])
+def test_no_mistake_hides_another_and_none_is_told_twice(tmp_path: Path, text: str, expected: list[str]) -> None:
+    loaded = load(tmp_path, text)
+    assert [f"{one.place.line}:{one.place.column} {one.rule}" for one in loaded.diagnostics if one.place] == expected
+
+
+def test_every_mistake_has_a_help(tmp_path: Path) -> None:
+    for text in (case[1] for case in CASES):
+        assert all(one.help for one in load(tmp_path, text).diagnostics if not one.rule.startswith("RC9")), text
+
+
 def test_a_mistake_in_one_document_leaves_the_others(tmp_path: Path) -> None:
     loaded = load(tmp_path, pump("bad", spec="  loop: x\n") + "---\n" + pump("good"))
     assert [str(want.address) for want in loaded.desired] == ["Pump/good"]

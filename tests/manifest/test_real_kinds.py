@@ -142,6 +142,36 @@ def test_what_is_rendered_is_read_back_as_the_same(tmp_path: Path, text: str) ->
     assert (again.address, again.values, again.timing, again.lifecycle) == (want.address, want.values, want.timing, want.lifecycle)
 
 
+def edited(text: str, *edits: tuple[str, str]) -> str:
+    for old, new in edits:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    return text
+
+
+PLACED = [
+    ("title and window", edited(RELAY, ("早间新闻", "a-b"), ("end: 2026-12-01T10:00:00+08:00", "duration: 8d")), ["4:56 RC101", "6:10 RC112"]),
+    ("source URL and loop", edited(RELAY, ("url: http://pull.example.com/live/stream-1.flv", "{url: ftp://h/s, loop: 3}")), ["9:11 RC115", "9:28 RC113"]),
+    ("picture and title", edited(RELAY, ("早间新闻", "a-b"), ("width: 0.12", "width: 0")), ["6:10 RC112", "13:57 RC122"]),
+    ("clip", edited(CLIP, ("eaw4nk06ts2d0mzb", "a b"), ("21:14:35", "21:14:05"), ("Goal 78", "100%")), ["5:15 RC400", "8:8 RC402", "9:9 RC403"]),
+    ("clip in seconds", edited(CLIP, ("2026-11-20T21:14:05+08:00", "999999999999")), ["7:10 RC022"]),
+    ("recording",
+     edited(RECORDING, ("Room1", "a b"), ("mode: mixed", "mode: single"), ("width: 1280", "width: 3"), ("[mp4]", "[mp3]"), ("[evening, news]", "[a-b]"), ("bot}", "bot, type: screen}")),
+     ["7:11 RC201", "14:36 RC220", "16:20 RC210", "18:11 RC222", "20:20 RC233", "20:36 RC234"]),
+    ("segment", edited(SEGMENT, ("sliceDuration: 30s", "sliceDuration: 0"), ("mixed: false", "mixed: true"), ("user: host", "user: mixed")), ["9:20 RC313", "10:18 RC310"]),
+    ("sessions of one name", SEGMENT + "---\n" + edited(SEGMENT, ("name: moderation", "name: other")), ["27:11 RC045"]),
+    ("sessions of one name, derived", edited(SEGMENT, ("  taskId: moderation\n", "")) + "---\n" + edited(SEGMENT, ("name: moderation", "name: other")), ["26:11 RC045"]),
+    ("relays of one title", edited(RELAY, ("morning-news", "a")) + "---\n" + edited(RELAY, ("/stream-1?", "/stream-2?")), ["21:10 RC045"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), [case[1:] for case in PLACED], ids=[case[0] for case in PLACED])
+def test_mistakes_of_a_manifest_are_told_together_each_at_its_field(tmp_path: Path, text: str, expected: list[str]) -> None:
+    found = [one for one in load(tmp_path, text).errors if one.place]
+    assert [f"{one.place.line}:{one.place.column} {one.rule}" for one in found if one.place] == expected
+    assert all(one.help for one in found)
+
+
 ODD = st.sampled_from(
     [None, True, -1, 0, 1, 17, 1.5, 10**9, 10**30, "", "x", "早", "a" * 3000, "${env:A}", "${var:b}", "http://h/p", "1h", "1795219200", 1795219200,
      "2026-12-01T08:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", [], [None], ["x"], [[]], [{}], {}, {"x": 1}, {"url": "http://h/p"},
@@ -176,6 +206,7 @@ def test_no_edit_crashes_a_kind(tmp_path: Path, name: str, edits: list[tuple[int
         assert "Error" not in one.message
     if not loaded.errors and loaded.desired:
         manifest.rendered(loaded.desired[0])
+        assert list(SCHEMA.iter_errors(document)) == [], "an editor is never stricter than validate"
 
 
 def _paths(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

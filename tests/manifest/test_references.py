@@ -120,6 +120,27 @@ def test_which_files_may_hold_a_secret(tmp_path: Path, name: str, why: str) -> N
     assert failures(root, pump(spec=f"  key: {{fromFile: {name}}}\n")) == [f"a.yaml:7:8 RC029 the file {name} {why}"]
 
 
+CLOSED = [
+    ("  key: {fromEnv: OTHER}\n", ["a.yaml:7:8 RC027 the environment variable OTHER is not open to manifests"]),
+    ("  key: {fromEnv: PUSH_KEY}\n", []),
+    ("  key: {fromFile: ../x}\n", ["a.yaml:7:8 RC029 the file ../x lies outside of the project's folder"]),
+    ("  key: {fromFile: /etc/passwd}\n", ["a.yaml:7:8 RC029 the file /etc/passwd lies outside of the project's folder"]),
+    ("  key: {fromFile: out}\n", ["a.yaml:7:8 RC029 the file out lies outside of the project's folder"]),
+    ("  key: {fromFile: not/there/yet}\n", []),
+    ("  title: 12\n  key: {fromFile: ../x}\n", ["a.yaml:8:8 RC029 the file ../x lies outside of the project's folder"]),
+]
+
+
+@pytest.mark.parametrize(("spec", "expected"), CLOSED, ids=[case[0].strip() for case in CLOSED])
+def test_a_reference_that_nothing_can_mend_is_told_without_an_environment(tmp_path: Path, spec: str, expected: list[str]) -> None:
+    root = tmp_path / "p"
+    root.mkdir()
+    (root / "out").symlink_to(tmp_path / "x")
+    loaded = load(root, pump(spec=spec), reconciler="secrets: {allowEnv: [PUSH_*]}\n")
+    wrong = references.check_pictures([*loaded.desired, *loaded.sketches], project=project.find(root), kinds=KINDS)
+    assert [f"{one.place} {one.rule} {one.message}" for one in wrong] == expected
+
+
 def test_a_picture_beside_its_manifest_becomes_a_data_url(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "logo.png").write_bytes(PNG)

@@ -71,11 +71,14 @@ class Pump(Kind):
     def claims(self, want: Desired) -> tuple[str, ...]:
         return () if want.values["out"] == "nowhere" else (f"rtmp://{want.values['out']}",)
 
-    def vet(self, want: Desired) -> Iterator[Diagnostic]:
+    def vet_window(self, want: Desired) -> Iterator[Diagnostic]:
         assert want.timing is not None
         window = want.timing.window
         if window.end and window.end - window.start > timedelta(days=7):
             yield Diagnostic(Severity.ERROR, "RC901", "a pump runs at most 7 days", path="schedule.end")
+
+    def vet(self, want: Desired) -> Iterator[Diagnostic]:
+        yield from self.vet_window(want)
         if want.values["title"] == "odd":
             yield Diagnostic(Severity.WARNING, "RC900", "this title is odd", path="spec.title")
 
@@ -101,6 +104,9 @@ class Session(Pump):
 
     def claims(self, want: Desired) -> tuple[str, ...]:
         return ()
+
+    def vet_window(self, want: Desired) -> Iterator[Diagnostic]:
+        return iter(())
 
     def vet(self, want: Desired) -> Iterator[Diagnostic]:
         return iter(())

@@ -58,6 +58,16 @@ def test_on_a_terminal_the_line_is_cut_and_the_caret_with_it() -> None:
     assert all(width(line) <= 40 for line in shown[3:5])
 
 
+@pytest.mark.parametrize("cells", [20, 40, 80])
+@pytest.mark.parametrize("before", ["早" * 60, "a" * 120, "早a" * 40])
+def test_on_a_terminal_a_caret_far_to_the_right_brings_its_text_along(cells: int, before: str) -> None:
+    line = f"{before}wrong{before}"
+    shown = diagnostics.frame(replace(WRONG, place=Place("m", 1, len(before) + 1, 5)), replace(LOOK, width=cells), source=lambda _: line)
+    text, caret = shown[3], shown[4]
+    assert max(width(text), width(caret)) <= cells
+    assert width(text[: text.index("wro")]) == caret.index("^"), "the caret stands under the word"
+
+
 def test_related_places_have_their_own_excerpt() -> None:
     both = replace(WRONG, related=((Place("m", 12, 3, 6), "the other is here"),))
     shown = diagnostics.frame(both, LOOK, source=source)
