@@ -284,11 +284,11 @@ def applying(table: Table, relays: int, sessions: int) -> None:
             with urllib.request.urlopen(f"http://{address}/_emulator/log") as answer:
                 log = json.load(answer)
         calls = [call for call in log if call["action"] == action]
-        instants = [call["at"] / 1000 for call in calls if call["status"] == 200]
+        instants = sorted(call["at"] for call in calls if call["status"] == 200)  # in milliseconds
         refused = sum(call["status"] != 200 for call in calls)
         assert len(instants) == count
-        busiest = max(sum(0 <= later - first < 1 for later in instants[at : at + 2 * rate]) for at, first in enumerate(instants))
-        span, floor = max(instants) - min(instants), (count - 1) / rate
+        busiest = max(sum(later - first < 1000 for later in instants[at : at + 2 * rate]) for at, first in enumerate(instants))
+        span, floor = (instants[-1] - instants[0]) / 1000, (count - 1) / rate
         table.figures(f"Apply of {count:,} {action} at {rate}/s; floor {floor:.1f} s, took {span:.2f} s", {"apply": cost})
         print(f"\n{refused} calls throttled; {busiest} calls in the busiest second; {1000 * cost.cpu / count:.1f} ms CPU a resource")
         table.goal(f"apply of {count:,} at {rate}/s, span of the calls : floor", span / floor, 1.02, "{:.4f}")

@@ -70,34 +70,47 @@ class Pacer:
         self._lock = threading.Lock()
         self._free: dict[tuple[str, str, str], float] = {}
         self._penalty: dict[tuple[str, str, str], float] = {}
+        self._rests: dict[tuple[str, str, str], float] = {}
         self._sent: dict[tuple[str, str, str], deque[float]] = {}
 
     def wait(self, account: str, call: Call) -> None:
-        """Returns when `call` may be sent."""
+        """Returns when it is `call`'s turn."""
         queue = (account, call.vendor, call.action)
         with self._lock:
             now = self._clock.monotonic()
             turn = max(now, self._free.get(queue, now))
             self._free[queue] = turn + SLACK / call.pace
+        if turn > now:
+            self._clock.sleep(turn - now)
+
+    def leave(self, account: str, call: Call) -> None:
+        """To be called right before the first byte: returns at once, unless a late call is too near or the queue came to rest meanwhile."""
+        queue = (account, call.vendor, call.action)
         while True:
-            if turn > now:
-                self._clock.sleep(turn - now)
             with self._lock:
                 now = self._clock.monotonic()
                 sent = self._sent.setdefault(queue, deque(maxlen=max(1, int(call.pace))))
-                turn = sent[0] + WINDOW * len(sent) / call.pace if len(sent) == sent.maxlen else now
-                if turn - now < 1e-6:
+                wait = max(
+                    sent[0] + WINDOW * len(sent) / call.pace - now if len(sent) == sent.maxlen else 0.0,
+                    self._rests.get(queue, now) - now,
+                )
+                if wait < 1e-6:
                     sent.append(now)
                     return
+            self._clock.sleep(wait)
 
     def throttled(self, account: str, call: Call, retry_after: float | None) -> float:
         """Notes that the vendor refused for the rate; returns for how many seconds the queue now rests."""
         queue = (account, call.vendor, call.action)
         with self._lock:
-            rest = self._penalty.get(queue, 0.5)
-            self._penalty[queue] = min(rest * 2, 30.0)
+            now = self._clock.monotonic()
+            if retry_after is None and (left := self._rests.get(queue, now) - now) > 0:
+                return left  # it was on its way when the queue came to rest, and tells nothing new
+            rest = self._penalty.get(queue, min(0.5, 2 / call.pace))  # the first time it was a call or two too near to others
+            self._penalty[queue] = min(max(rest * 2, 1.0), 30.0)
             rest = retry_after if retry_after is not None else rest * random.uniform(1.0, 1.25)  # noqa: S311
-            self._free[queue] = max(self._free.get(queue, 0.0), self._clock.monotonic()) + rest
+            self._free[queue] = max(self._free.get(queue, 0.0), now) + rest
+            self._rests[queue] = now + rest
             return rest
 
     def welcome(self, account: str, call: Call) -> None:
@@ -262,6 +275,7 @@ class Courier:
                 call = replace(call, by=self._clock.monotonic() + VALID)
                 journal.sending(call)
                 point("courier.sent")
+            self._pacer.leave(self._account, call)
             try:
                 reply = self._transports(self._account, call.vendor).send(call)
             except Throttled as throttle:

@@ -284,6 +284,7 @@ class Engine:
         asked, serial = min(now, self._clock.now()), self._ledger.serial
         entries: Mapping[Address, Entry] = self._ledger.entries()
         self._refuse_vanished(wanted, entries, options)
+        self._refuse_unknown(wanted, entries, options)
         desired = [] if options.destroy else self._chosen(wanted, entries, options)
         entries = self._entries_in_question(entries, desired, options)
         chosen: Callable[[Address], bool] = lambda address: not options.selective or str(address) in options.targets  # noqa: E731
@@ -303,13 +304,13 @@ class Engine:
             resolved = [self._numbered(want, refused[want.address]) if want.address in refused else want for want in resolved]
         if not entries:
             return resolved
-        placed = []
-        for want in resolved:
-            entry = entries.get(want.address)
-            if entry and entry.incarnation != want.incarnation and not (want.address in refused and want.incarnation > entry.incarnation):
-                want = replace(want, incarnation=entry.incarnation)
-            placed.append(want)
-        return placed
+        return [self._in_place(want, entries.get(want.address), tried=want.address in refused) for want in resolved]
+
+    def _in_place(self, want: Desired, entry: Entry | None, *, tried: bool) -> Desired:
+        """`want` in the incarnation that the ledger knows, or in a later one that was tried."""
+        if entry is None or want.incarnation == entry.incarnation or (tried and want.incarnation > entry.incarnation):
+            return want
+        return replace(want, incarnation=entry.incarnation)
 
     def _entries_in_question(
         self, entries: Mapping[Address, Entry], desired: Sequence[Desired], options: Options
@@ -339,6 +340,16 @@ class Engine:
         found = guards.vanished(wanted=len(wanted.desired), owned=owned, files=wanted.files)
         if found:
             raise Stopped(found[0], reasons=found, next_step="reconciler plan --destroy")
+
+    def _refuse_unknown(self, wanted: Wanted, entries: Mapping[Address, Entry], options: Options) -> None:
+        """A misspelt --exclude would let through what it is to hold back, and a misspelt --target pass for "no changes"."""
+        if not options.whole or not (options.targets or options.excludes):
+            return
+        addresses = {*(want.address for want in wanted.desired), *entries, *(one.address for one in self._ledger.open_intents())}
+        known = {name for one in addresses for name in (str(one), f"{one.kind}/{one.name}")}
+        for name in (*options.targets, *options.excludes):
+            if name not in known:
+                raise UsageError(f"{name} is neither declared nor owned", next_step="reconciler get")
 
     def _decide(self, world: World, desired: Sequence[Desired], options: Options, now: datetime) -> Plan:
         setting = planner.Setting(
@@ -423,6 +434,7 @@ class Engine:
 
     def _guard_reasons(self, changes: Sequence[Change], entries: Mapping[Address, Entry], options: Options) -> list[str]:
         owned = sum(not entry.ended for entry in entries.values())
+        changes = [one for one in changes if one.action is not Action.DELETE or one.entry]  # a duplicate, or what came late, is no loss
         return guards.reasons(changes, owned=owned, limits=self._limits, allow_delete=options.allow_delete, destroy=options.destroy)
 
     # --- settling what is unknown -------------------------------------------------------------------------------------
@@ -564,6 +576,12 @@ class Engine:
         )
 
     # --- apply --------------------------------------------------------------------------------------------------------
+
+    def await_lock(self) -> None:
+        """Lets whoever is at work finish, as long as --lock-timeout allows: a plan made meanwhile would be stale at once."""
+        until = self._clock.monotonic() + self._lock_timeout
+        while self._clock.monotonic() < until and not self._halt.is_set() and self._ledger.busy():
+            self._clock.sleep(0.2)
 
     def apply(self, plan: Plan, options: Options = Options(), *, saved: bool = False) -> Report:
         """Carries a plan out, dependencies first, side by side where nothing forbids it.

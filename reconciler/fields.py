@@ -80,9 +80,7 @@ HARMLESS = _Mark("HARMLESS")
 class Spec(BaseModel):
     """Base of every spec model: camelCase keys, unknown keys refused, immutable."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", frozen=True, strict=True, populate_by_name=False, defer_build=True
-    )
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True, populate_by_name=False, defer_build=True)
 
 
 def fault(rule: str, message: str, *, at: str = "", help: str = "", **context: Any) -> PydanticCustomError:
@@ -92,9 +90,7 @@ def fault(rule: str, message: str, *, at: str = "", help: str = "", **context: A
     wrong value is not the one being validated; the manifest layer turns it into a place. `help` says what to write instead.
     A mistake raised by `faults` holds further ones in `ctx["more"]`: a list of contexts with the same four keys.
     """
-    return PydanticCustomError(
-        "rule", "{message}", {"rule": rule, "message": message.format(**context), "at": at, "help": help}
-    )
+    return PydanticCustomError("rule", "{message}", {"rule": rule, "message": message.format(**context), "at": at, "help": help})
 
 
 def faults(*found: Iterable[PydanticCustomError]) -> None:

@@ -167,9 +167,7 @@ def _settings(project: Project) -> bytes:
     ).encode()
 
 
-def _sources(
-    selection: Selection, project: Project, stdin: bytes | None, wrong: list[Diagnostic]
-) -> Iterator[tuple[Source, bytes]]:
+def _sources(selection: Selection, project: Project, stdin: bytes | None, wrong: list[Diagnostic]) -> Iterator[tuple[Source, bytes]]:
     if selection.stdin:
         yield Source(STDIN, stdin or b""), stdin or b""
     for path in selection.files:
@@ -304,9 +302,7 @@ class _Reader:
 
     # envelope
 
-    def envelope(
-        self, value: dict[str, Any], document: yamltree.Document, source: Source
-    ) -> tuple[Address | None, Desired | None, bool]:
+    def envelope(self, value: dict[str, Any], document: yamltree.Document, source: Source) -> tuple[Address | None, Desired | None, bool]:
         places = Places(source, document.index)
         if not value.keys() <= _ENVELOPE:
             self.wrong += unknown_keys(value, ENVELOPE, ())
@@ -681,14 +677,17 @@ class _Crossing:
         """Exclusive things that two objects want at one time."""
         by_name: dict[str, Desired] = {}
         claims: list[timeline.Claim] = []
-        for want in self.written():
+        right = len(self.reader.desired)
+        for at, want in enumerate(self.written()):
             kind = self.reader.known[want.address.kind]
             if kind is None or want.timing is None:
                 continue
             try:
                 things = kind.claims(want)
-            except (KeyError, TypeError):  # what it claims is what is wrong in a sketch
-                continue
+            except (KeyError, TypeError):
+                if at < right:
+                    raise
+                continue  # a sketch: what it claims is what is wrong in it
             for thing in things:
                 holder = str(want.address)
                 by_name[holder] = want

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """What is built within is never looked at again by the collector: right for trees, which reference counting frees."""
+    """Within, nothing is collected: right while trees are built, which reference counting frees."""
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
         if was:
             gc.enable()

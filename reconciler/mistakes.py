@@ -282,12 +282,7 @@ def _owners(model: Any, loc: Sequence[str | int]) -> list[Any]:
 
 
 def _models_at(model: Any, key: str | int) -> list[Any]:
-    return [
-        inner
-        for name, field in model.model_fields.items()
-        if (field.alias or name) == key
-        for inner in models_in(field.annotation)
-    ]
+    return [inner for name, field in model.model_fields.items() if (field.alias or name) == key for inner in models_in(field.annotation)]
 
 
 def models_in(annotation: Any) -> list[Any]:

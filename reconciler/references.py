@@ -192,7 +192,7 @@ class _Resolver:
         if not allowed(name, self.allow_env) or not allowed(name, self.project.allow_env) or (name in OUR_CREDENTIALS and not listed):
             found.append(_not_open(name, path))
         elif not (text := self.env.get(name, "")):
-            help = did_you_mean(name, self.env, otherwise=f"export {name}=...")
+            help = did_you_mean(name, self.env.keys() - {name}, otherwise=f"export {name}=...")
             found.append(Mistake("RC028", path, f"the environment variable {name} is {'empty' if name in self.env else 'not set'}", help))
         else:
             return text

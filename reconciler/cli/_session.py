@@ -53,11 +53,17 @@ class Session:
         except OSError as wrong:
             raise UsageError(f"-C {directory}: {wrong.strerror}") from None
 
-    @staticmethod
-    def _report(text: str) -> tuple[str, str]:
+    def _report(self, text: str) -> tuple[str, str]:
+        """A report that cannot be written is refused here, before anything is done."""
         kind, _, path = text.partition("=")
         if kind not in REPORTS:
             raise UsageError(f"there is no report {kind!r}; there are {', '.join(REPORTS)}")
+        if kind == "github-summary" and not path:
+            path = self.env.get("GITHUB_STEP_SUMMARY", "")
+            if not path:
+                raise UsageError("--report github-summary: GITHUB_STEP_SUMMARY is not set; write --report github-summary=PATH")
+        if path and (Path(path).is_dir() or not Path(path).parent.is_dir()):
+            raise UsageError(f"--report {kind}={path}: no file can be written there")
         return kind, path
 
     # how it looks
@@ -176,16 +182,12 @@ class Session:
         if kind == "github" and not path:
             self.tell(text.removesuffix("\n"))
             return
-        if kind == "github-summary" and not path:
-            path = self.env.get("GITHUB_STEP_SUMMARY", "")
-            if not path:
-                raise UsageError("--report github-summary: GITHUB_STEP_SUMMARY is not set; write --report github-summary=PATH")
         path = path or reports.DEFAULT_PATH[kind]
         try:
             with Path(path).open("a" if kind == "github-summary" else "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
         except OSError as wrong:
-            raise UsageError(f"--report {kind}={path}: {wrong.strerror}") from None
+            self.error(f"error: --report {kind}={path}: {wrong.strerror}")  # what was done is done: its exit code stays
 
 
 def session(ctx: click.Context | None = None) -> Session:

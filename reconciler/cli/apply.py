@@ -111,6 +111,7 @@ class Doing:
         began = self.scene.clock.monotonic()
         try:
             with self.halting(engine := self.engine()):
+                engine.await_lock()
                 made = make(engine)
                 self.show(made, seconds=self.scene.clock.monotonic() - began)
                 todo = any(one.writes or one.action in (Action.ADOPT, Action.FORGET) for one in made.changes)

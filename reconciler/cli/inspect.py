@@ -196,13 +196,14 @@ def _with_ledger(work: Callable[[Session, Scene, Ledger], T], *, create: bool = 
 
 @click.group(short_help="List, show, move and forget what the ledger remembers.")
 def state() -> None:
-    """What this workspace owns, as the ledger remembers it. Nothing here calls a vendor.
+    """What this workspace owns, as the ledger remembers it. Only rebuild calls a vendor.
 
     \b
       reconciler state list
       reconciler state show RelayTask/morning-news
       reconciler state mv RelayTask/morning RelayTask/morning-news
       reconciler state rm RelayTask/handed-over
+      reconciler state rebuild
     """
 
 
@@ -329,6 +330,34 @@ def state_rm(addresses: tuple[str, ...]) -> int:
         return _said(run, f"Forgotten: {', '.join(map(str, names))}. Nothing was deleted.", forgotten=[str(name) for name in names])
 
     return _with_ledger(work, create=True)
+
+
+@state.command("rebuild", short_help="Derive a lost ledger from manifests and live.")
+@click.option("--allow-env", multiple=True, metavar="PATTERN", help="Manifests may read these variables; repeatable.")
+def state_rebuild(allow_env: tuple[str, ...]) -> int:
+    """Derive a ledger that was lost: what carries our mark, or is to the letter what a manifest declares, is ours again.
+
+    Nothing changes at the vendors, and what the ledger still knows stays as it is. The only command here that calls a vendor.
+
+    \b
+      reconciler state rebuild
+      reconciler plan
+    """
+    from reconciler.cli import _context
+
+    run = session()
+    run.formats()
+    made, changes = _context.Scene(run, allow_env=allow_env).engine(writes=False, create=True).rebuild()
+    differ = [str(one.address) for one in changes if one.changes]
+    if run.json:
+        run.document(
+            {"format_version": json.FORMAT_VERSION, "rebuilt": [entry_document(entry) for entry in made], "differ": differ}
+        )
+        return 0
+    run.out([f"= {clean(entry.address)}  id {clean(entry.id)}{', over' if entry.ended else ''}" for entry in made])
+    run.out(f"{len(made)} taken in again; {len(differ)} differ{' or were not found' if differ else ''}.")
+    run.note("Next: reconciler plan")
+    return 0
 
 
 def _entry(ledger: Ledger, address: Address) -> Entry:

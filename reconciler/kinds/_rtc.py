@@ -217,9 +217,10 @@ def _number_of(vendor: str, region: str | int) -> int:
     return region if isinstance(region, int) else CUSTOM_REGIONS[vendor].index(region)
 
 
-def _region_of(vendor: str, number: int) -> str | int:
-    names = CUSTOM_REGIONS.get(vendor, [])
-    return names[number] if 0 <= number < len(names) else number
+def _region_of(vendor: Any, number: Any) -> Any:
+    """The region's name, where the vendor's answer holds a number that has one."""
+    names = CUSTOM_REGIONS.get(vendor, []) if isinstance(vendor, str) else []
+    return names[number] if isinstance(number, int) and 0 <= number < len(names) else number
 
 
 def filled_text(value: str, family: str, what: str) -> str:

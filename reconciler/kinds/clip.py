@@ -381,7 +381,7 @@ def working_name(want: Desired, *, incarnation: int | None = None) -> str:
 
 
 def _key(values: Values) -> tuple[Any, ...]:
-    return values.get("playbackId"), values.get("start"), values.get("end")
+    return str(values.get("playbackId")), values.get("start"), values.get("end")  # an answer may hold anything
 
 
 def _same_cut(values: Values, cut: Cut) -> bool:

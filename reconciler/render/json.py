@@ -39,6 +39,7 @@ from reconciler.model import (
     Values,
     Window,
 )
+from reconciler.render import schemas
 from reconciler.render.look import fingerprint, live_values, rfc3339
 
 FORMAT_VERSION = "1.0"
@@ -247,6 +248,8 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
     try:
         if str(document["format_version"]).partition(".")[0] != FORMAT_VERSION.partition(".")[0]:
             raise ValueError(f"its format_version is {document['format_version']}, this program reads {FORMAT_VERSION}")
+        if wrong := schemas.misfit(document, schemas.PLAN, schemas.PLAN["$defs"]):
+            raise ValueError(f"{wrong} is not what belongs there")
         return Plan(
             id=str(document["plan_id"]),
             workspace=str(document["workspace"]),
@@ -288,7 +291,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
             files=int(document.get("files", 0)),
             unchanged=int(document["summary"]["unchanged"]) - sum(one["action"] == "noop" for one in document["changes"]),
         )
-    except (KeyError, TypeError, AttributeError) as wrong:
+    except (KeyError, TypeError, AttributeError, OverflowError) as wrong:
         raise ValueError(f"it lacks, or has badly, {wrong}") from None
 
 
@@ -360,7 +363,10 @@ def _read_window(one: Mapping[str, Any] | None) -> Window | None:
 
 
 def _when(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        raise ValueError(f"{text} names no offset")
+    return when
 
 
 def _dated(value: Any) -> Any:

@@ -86,7 +86,10 @@ class Look:
         """A sentence with its RFC 3339 instants told in the display zone; on the day of `now` by their time alone."""
 
         def told(found: re.Match[str]) -> str:
-            when = datetime.fromisoformat(found[0])
+            try:
+                when = datetime.fromisoformat(found[0])
+            except ValueError:  # somebody's text, not an instant of ours
+                return found[0]
             return self.short(when, now) if now else self.instant(when)
 
         return _INSTANT.sub(told, text)

@@ -124,7 +124,8 @@ def _problem(one: Diagnostic, look: Look) -> str:
 def diagnostics(found: Sequence[Diagnostic], look: Look, *, workspace: str = "", limit: int = LIMIT) -> str:
     """The comment of a project that did not get as far as a plan."""
     errors = sum(one.severity is Severity.ERROR for one in found)
-    head = [f"<!-- reconciler:plan workspace={_word(workspace)} env=default -->", f"### Invalid manifests: {errors} errors", ""]
+    title = f"Invalid manifests: {errors} error{'s' if errors > 1 else ''}" if errors else "Valid manifests"
+    head = [f"<!-- reconciler:plan workspace={_word(workspace)} env=default -->", f"### {title}", ""]
     lines = [_problem(one, look) for one in found]
     while len("\n".join([*head, *lines])) > limit - 60:
         lines = lines[: len(lines) // 2]

@@ -112,7 +112,7 @@ def gitlab_codequality(found: Findings, look: Look) -> str:
             {
                 "description": safe.clean(look.local(one.message)),
                 "check_name": safe.clean(one.rule),
-                "fingerprint": hashlib.sha256(f"{basis}|{seen[basis]}".encode()).hexdigest(),
+                "fingerprint": hashlib.sha256(f"{basis}|{seen[basis]}".encode(errors="backslashreplace")).hexdigest(),
                 "severity": _GITLAB[one.severity],
                 "location": {"path": safe.clean(file), "lines": {"begin": one.place.line if one.place else 1}},
             }
@@ -135,7 +135,7 @@ def sarif(found: Findings, look: Look) -> str:
             "level": _SARIF[one.severity],
             "message": {"text": safe.clean(look.local(one.message))},
             "partialFingerprints": {
-                "primary/v1": hashlib.sha256(f"{one.rule}|{one.address}|{one.path}|{one.message}".encode()).hexdigest()[:32]
+                "primary/v1": hashlib.sha256(f"{one.rule}|{one.address}|{one.path}|{one.message}".encode(errors="backslashreplace")).hexdigest()[:32]
             },
         }
         if one.place:
@@ -185,7 +185,7 @@ def html(found: Findings, look: Look) -> str:
     """One page without scripts or outside requests: the counts, a table, and each change's details folded."""
     made = found.plan
     rows: list[str] = []
-    title = "Invalid manifests"
+    title = "Invalid manifests" if found.exit_code or not found.checked else "Valid manifests"
     if made:
         title = text.plan_summary(made, look)
         for one in made.changes:

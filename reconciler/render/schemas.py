@@ -278,6 +278,34 @@ FILES = {
 }
 
 
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float), "array": (list,), "object": (dict,), "null": (type(None),),
+}  # fmt: skip
+
+
+def misfit(value: Any, schema: Schema, defs: Schema, path: str = "") -> str:
+    """The path at which a document is of another type than its schema says, or names another word; "" when it fits.
+
+    Missing keys, bounds and patterns are not looked at.
+    """
+    schema = defs[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if "anyOf" in schema:
+        found = [misfit(value, one, defs, path) for one in schema["anyOf"]]
+        return "" if "" in found else max(found, key=len)
+    expected = schema.get("type")
+    if expected and (not isinstance(value, _TYPES[expected]) or (isinstance(value, bool) and expected != "boolean")):
+        return path or "the whole"
+    if "enum" in schema and (not isinstance(value, str) or value not in schema["enum"]):
+        return path
+    if isinstance(value, list) and "items" in schema:
+        return next(filter(None, (misfit(one, schema["items"], defs, f"{path}[{at}]") for at, one in enumerate(value))), "")
+    if isinstance(value, dict):
+        known, rest = schema.get("properties", {}), schema.get("additionalProperties", {})
+        inside = (misfit(one, known.get(key, rest), defs, f"{path}.{key}".lstrip(".")) for key, one in value.items())
+        return next(filter(None, inside), "")
+    return ""
+
+
 def text(schema: Schema) -> str:
     """The file of a schema."""
     return json.dumps(schema, indent=2, ensure_ascii=True) + "\n"

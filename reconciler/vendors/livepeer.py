@@ -13,7 +13,7 @@ from reconciler.model import Call, Clock, Reply
 from reconciler.vendors import outcome
 from reconciler.vendors.credentials import LivepeerKey
 from reconciler.vendors.http import Broken, Incoming, Line, OnExchange, Outgoing, encoded
-from reconciler.vendors.redaction import readable, secrets_in
+from reconciler.vendors.redaction import readable, request_id, secrets_in
 
 if TYPE_CHECKING:
     import httpx
@@ -123,4 +123,4 @@ def _sentence(item: Any) -> str:
 
 def _request_id(answer: Incoming) -> str:
     """The API sends none of its own; the edge in front of it does."""
-    return readable(answer.headers.get("x-request-id", "") or answer.headers.get("cf-ray", ""))[:80]
+    return request_id(answer.headers.get("x-request-id", "") or answer.headers.get("cf-ray", ""))

@@ -76,6 +76,15 @@ def readable(text: str, *, secrets: Collection[str] = ()) -> str:
     return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 3] + "..."
 
 
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
+
+
+def request_id(text: object) -> str:
+    """A vendor's id of a request; "" for anything that does not look like one."""
+    found = str(text or "").strip()
+    return found if _REQUEST_ID.fullmatch(found) else ""
+
+
 def _without(text: str, secrets: Collection[str]) -> str:
     for secret in sorted(set(secrets), key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
@@ -110,3 +119,4 @@ def _parts_of_url(url: str) -> Iterator[str]:
     yield parts.netloc.rpartition("@")[0]
     for _, value in parse_qsl(parts.query):
         yield value
+    yield from re.split(r"[/?&=#;]", tail)  # as they were written: a vendor's message may break off anywhere

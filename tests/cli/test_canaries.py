@@ -18,12 +18,14 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from reconciler.cli import _context
 from reconciler.cli._session import REPORTS
 from reconciler.emulator import livepeer
-from reconciler.emulator.core import Clock, Request, Response, World, instant_ms
+from reconciler.emulator.core import Clock, Request, Response, World
 from reconciler.emulator.front import Emulator
 from reconciler.emulator.server import listen, server, url_of
 from tests.cli.conftest import Command, Said
+from tests.scenarios.stage import SharedClock
 from tests.scenarios.test_whole_loop import CLIP, ON_AIR, PLAYLIST, RECORDING
 
 NOW = "2026-11-21T12:00:00Z"
@@ -134,7 +136,7 @@ def parrot() -> Iterator[tuple[Parrot, str]]:
         },
         "livepeer": {CANARIES["LIVEPEER_API_KEY"]: {"name": "canary"}},
     }  # fmt: skip
-    world = World(clock=Clock(start_ms=instant_ms(NOW)), switches={"rate_limits": "off"}, extra_keys=keys)
+    world = World(clock=Clock.frozen_at(NOW), switches={"rate_limits": "off"}, extra_keys=keys)
     livepeer.seed(world, "default")
     for stream in world.data["livepeer"].get("stream", {}).values():
         stream["streamKey"] = STREAM_KEY
@@ -155,7 +157,7 @@ def spellings() -> dict[bytes, str]:
     """Every way in which a secret could show, and whose it is."""
     found = {}
     for name, value in [*CANARIES.items(), *((f"{name}, rotated", value) for name, value in ROTATED.items()), ("file", IN_A_FILE), ("stream", STREAM_KEY)]:
-        for text in {value, quote(value, safe=""), quote(value), quote_plus(value), json.dumps(value)[1:-1], value[:14], value[-12:]}:
+        for text in {value, quote(value, safe=""), quote(value), quote_plus(value), json.dumps(value)[1:-1]}:
             found[text.encode()] = name
         for shift in range(3):
             found[base64.b64encode(b"x" * shift + value.encode())[4:-4]] = f"{name} in base64"
@@ -194,11 +196,11 @@ class Watch:
 def canaries(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Parrot, Path]]:
     for name, value in CANARIES.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("RECONCILER_NOW", NOW)
     (project / "manifests/manifests.yaml").write_text(MANIFESTS, encoding="utf-8")
     (project / "keys").mkdir()
     (project / "keys/s3.txt").write_text(IN_A_FILE + "\n", encoding="utf-8")
     with parrot() as (bird, url):
+        monkeypatch.setattr(_context, "RealClock", lambda _: SharedClock(bird.world.clock))  # nobody waits for anything
         for name, value in {"LIVE": url, "RTC": url, "LIVEPEER": f"{url}/api"}.items():
             monkeypatch.setenv(f"RECONCILER_{name}_ENDPOINT", value)
         yield bird, project
@@ -230,7 +232,7 @@ def walk(bird: Parrot, run: Callable[[Sequence[str]], Said], rotate: Callable[[]
     bird.repeats = ""
     for fault in TELLING:
         faults.clear()
-        faults.add([{"action": "*", "when": chance.choice(["before", "after"]), "fault": fault, "nth": chance.randint(1, 9), "every": True}])
+        faults.add([{"action": "*", "when": chance.choice(["before", "after"]), "fault": fault, "nth": chance.randint(1, 9)}])
         run([*chance.choice([APPLY, ["plan"], ["refresh"]]), *chance.choice(loud)])
     faults.clear()
     bird.world.clock.advance(200)
@@ -256,12 +258,9 @@ def walk(bird: Parrot, run: Callable[[Sequence[str]], Said], rotate: Callable[[]
 
 
 def canary_walk(canaries: tuple[Parrot, Path], reconciler: Command, monkeypatch: pytest.MonkeyPatch, *, seed: int, watch: Watch) -> None:
-    bird, project = canaries
-    monkeypatch.setenv("RECONCILER_NOW", NOW)
+    bird, _ = canaries
 
     def run(args: Sequence[str]) -> Said:
-        told = bird.world.clock.now_ms() / 1000
-        monkeypatch.setenv("RECONCILER_NOW", f"{_rfc3339(told)}")
         said = reconciler(*args)
         watch.over(args, said)
         return said
@@ -271,12 +270,6 @@ def canary_walk(canaries: tuple[Parrot, Path], reconciler: Command, monkeypatch:
             monkeypatch.setenv(name, value)
 
     walk(bird, run, rotate, loud=LOUD, chance=random.Random(seed))
-
-
-def _rfc3339(seconds: float) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def test_no_output_holds_a_secret(canaries: tuple[Parrot, Path], reconciler: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,7 +162,7 @@ def test_reports_of_invalid_manifests_are_written_too(relays: Path, reconciler: 
         said = reconciler(command, "--report", "github", "--report", "markdown=c.md")
         assert said.code == 65
         assert "::error file=manifests/a.yaml,line=6,col=10" in said.err
-        assert "Invalid manifests: 1 errors" in Path("c.md").read_text()
+        assert "Invalid manifests: 1 error\n" in Path("c.md").read_text()
 
 
 def test_a_summary_without_a_place_is_refused(relays: Path, reconciler: Command) -> None:

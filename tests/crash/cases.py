@@ -14,8 +14,8 @@ from tests.scenarios.test_whole_loop import KINDS
 
 GAPS = (0, 20, 45, 80, 100)  # seconds until somebody runs it again: at once, within the horizon, beyond it
 WORLDS_OF: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(RELAYS, ("", "lag", "replica", "repeat", "skip", "ahead", "behind", "elsewhere")),
-    **dict.fromkeys(SESSIONS, ("", "lag", "ahead", "behind", "elsewhere")),
+    **dict.fromkeys(RELAYS, ("", "lag", "replica", "repeat", "skip", "ahead", "behind", "slow", "elsewhere")),
+    **dict.fromkeys(SESSIONS, ("", "lag", "ahead", "behind", "slow", "elsewhere")),
     **dict.fromkeys(CLIPS, ("", "lag", "elsewhere")),
 }
 

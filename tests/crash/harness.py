@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import httpx
 from reconciler import crash, manifest, project, references
 from reconciler.emulator import livepeer
 from reconciler.emulator.core import Clock as EmulatorClock
-from reconciler.emulator.core import World
+from reconciler.emulator.core import Request, World
 from reconciler.emulator.faults import FaultRule
 from reconciler.emulator.front import Emulator
 from reconciler.emulator.in_process import handler
@@ -30,7 +30,7 @@ from reconciler.engine import Engine, Options, Wanted
 from reconciler.errors import ReconcilerError
 from reconciler.kinds import Registry, _relay_list
 from reconciler.ledger import Ledger, holder, open_ledger
-from reconciler.model import Action, Address, Desired, Kind
+from reconciler.model import Action, Desired, Kind
 from reconciler.vendors import Transports
 from tests.scenarios.stage import ENV, NOW, SharedClock
 from tests.scenarios.test_whole_loop import EDITS, KINDS, ON_AIR, S3
@@ -97,6 +97,7 @@ WORLDS: dict[str, dict[str, str]] = {
     "skip": {"live.shifting_pages": "skip"},
     "ahead": {"live.clock_offset": "400", "rtc.clock_offset": "400"},
     "behind": {"live.clock_offset": "-400", "rtc.clock_offset": "-400"},
+    "slow": {"live.clock_offset": "-200", "rtc.clock_offset": "-200"},  # not far enough off to be refused
     "elsewhere": {},  # the killed process ran on another machine: its lease must run out
     "unfenced": {"live.x_expires": "ignored", "rtc.x_expires": "ignored"},
 }
@@ -214,7 +215,7 @@ def is_read(action: str) -> bool:
     return action.startswith(("GET ", "List", "Get"))
 
 
-_HTTP = httpx.Client(transport=httpx.MockTransport(lambda sent: _answering(sent)))
+HTTP = httpx.Client(transport=httpx.MockTransport(lambda sent: _answering(sent)))
 _answering: Callable[[httpx.Request], httpx.Response]
 
 
@@ -228,6 +229,9 @@ class Life:
     actions: dict[str, str] = field(default_factory=dict)
 
 
+_TICK = Request.of("GET", "/_emulator/state")
+
+
 class Trial:
     """One case being run: a world, a ledger, and as many lives of the process as it takes."""
 
@@ -239,7 +243,7 @@ class Trial:
         self.world = World(clock=EmulatorClock.frozen_at(NOW.isoformat()), switches={"rate_limits": "off", **WORLDS[case.world]})
         self.emulator = Emulator(self.world)
         self.clock = SharedClock(self.world.clock)
-        self.http = _HTTP
+        self.http = HTTP
         self.passed = 0
         self.kill = 0
         self.dead = False
@@ -258,7 +262,7 @@ class Trial:
         self.lives += 1
         with self._wired():
             ledger = self.open()
-            transports = Transports({}, ENV, home=self.folder, clock=self.clock, read_only=False, client=_HTTP)
+            transports = Transports({}, ENV, home=self.folder, clock=self.clock, read_only=False, client=HTTP)
             life = Life()
             self.log.append(life)
             try:
@@ -413,7 +417,7 @@ def crowd(trial: Trial) -> None:
     calm = Trial(trial.folder, Case("relay", "create"))
     calm.world, calm.emulator, calm.clock = trial.world, trial.emulator, trial.clock
     with calm._wired():
-        transports = Transports({}, ENV, home=trial.folder, clock=trial.clock, read_only=False, client=_HTTP)
+        transports = Transports({}, ENV, home=trial.folder, clock=trial.clock, read_only=False, client=HTTP)
         from reconciler.kinds.relay_task import CREATE
 
         for number in range(5):
@@ -431,11 +435,6 @@ def crowd(trial: Trial) -> None:
 def empty(folder: Path) -> None:
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-from reconciler.emulator.core import Request as _Request  # noqa: E402
-
-_TICK = _Request.of("GET", "/_emulator/state")
 
 
 def run(case: Case, folder: Path, *, store: str = ".reconciler/state.db") -> Trial:
@@ -504,5 +503,3 @@ def workplace() -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
-
-_ = (Address, datetime)

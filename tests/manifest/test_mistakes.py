@@ -15,7 +15,9 @@ SCHEDULE = "schedule: {start: 2026-12-01T08:00:00Z, duration: 1h}\n"
 SPEC = "spec: {url: http://a/b}\n"
 
 
-def whole(kind: str = "kind: Pump\n", metadata: str = "metadata: {name: one}\n", schedule: str = SCHEDULE, spec: str = SPEC, more: str = "") -> str:
+def whole(
+    kind: str = "kind: Pump\n", metadata: str = "metadata: {name: one}\n", schedule: str = SCHEDULE, spec: str = SPEC, more: str = ""
+) -> str:
     return HEAD + kind + metadata + schedule + spec + more
 
 
@@ -177,7 +179,11 @@ def test_a_mistake_in_one_document_leaves_the_others(tmp_path: Path) -> None:
 
 
 def test_no_message_repeats_a_secret(tmp_path: Path) -> None:
-    texts = [pump(spec="  key: hunter2\n"), pump("two").replace("http://pull", "http://u:hunter2 @pull"), pump("three", spec="  key: {fromEnv: hunter2!}\n")]
+    texts = [
+        pump(spec="  key: hunter2\n"),
+        pump("two").replace("http://pull", "http://u:hunter2 @pull"),
+        pump("three", spec="  key: {fromEnv: hunter2!}\n"),
+    ]
     loaded = load(tmp_path, *texts)
     assert len(loaded.diagnostics) == 3
     assert "hunter2" not in repr([(one.message, one.help) for one in loaded.diagnostics])

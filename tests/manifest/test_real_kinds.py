@@ -157,7 +157,7 @@ PLACED = [
     ("clip in seconds", edited(CLIP, ("2026-11-20T21:14:05+08:00", "999999999999")), ["7:10 RC022"]),
     ("recording",
      edited(RECORDING, ("Room1", "a b"), ("mode: mixed", "mode: single"), ("width: 1280", "width: 3"), ("[mp4]", "[mp3]"), ("[evening, news]", "[a-b]"), ("bot}", "bot, type: screen}")),
-     ["7:11 RC201", "14:36 RC220", "16:20 RC210", "18:11 RC222", "20:20 RC233", "20:36 RC234"]),
+     ["7:11 RC201", "14:38 RC220", "16:20 RC210", "18:11 RC222", "20:21 RC233", "20:36 RC234"]),
     ("segment", edited(SEGMENT, ("sliceDuration: 30s", "sliceDuration: 0"), ("mixed: false", "mixed: true"), ("user: host", "user: mixed")), ["9:20 RC313", "10:18 RC310"]),
     ("sessions of one name", SEGMENT + "---\n" + edited(SEGMENT, ("name: moderation", "name: other")), ["27:11 RC045"]),
     ("sessions of one name, derived", edited(SEGMENT, ("  taskId: moderation\n", "")) + "---\n" + edited(SEGMENT, ("name: moderation", "name: other")), ["26:11 RC045"]),
@@ -179,7 +179,10 @@ ODD = st.sampled_from(
 )  # fmt: skip
 
 
-@given(st.sampled_from(sorted(PARSED)), st.lists(st.tuples(st.integers(0, 10**6), ODD, st.sampled_from(["set", "drop", "add"])), min_size=1, max_size=3))
+@given(
+    st.sampled_from(sorted(PARSED)),
+    st.lists(st.tuples(st.integers(0, 10**6), ODD, st.sampled_from(["set", "drop", "add"])), min_size=1, max_size=3),
+)
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_edit_crashes_a_kind(tmp_path: Path, name: str, edits: list[tuple[int, Any, str]]) -> None:
     document = copy.deepcopy(PARSED[name])

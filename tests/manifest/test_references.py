@@ -1,6 +1,6 @@
 """Secrets, URLs and pictures made known: from where, what is refused, and all failures at once."""
 
-# ruff: noqa: E501 - tables of texts
+
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from tests.manifest.world import KINDS, load, pump
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + (64).to_bytes(4) * 2 + b"\0" * 100
 
 
-def resolved(root: Path, *texts: str, env: dict[str, str] | None = None, allow: tuple[str, ...] = (), reconciler: str = "") -> list[Desired]:
+def resolved(
+    root: Path, *texts: str, env: dict[str, str] | None = None, allow: tuple[str, ...] = (), reconciler: str = ""
+) -> list[Desired]:
     loaded = load(root, *texts, reconciler=reconciler).require()
     return references.resolve(loaded.desired, project=project.find(root), kinds=KINDS, env=env or {}, allow_env=allow)
 
@@ -155,7 +157,11 @@ def test_a_picture_beside_its_manifest_becomes_a_data_url(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("none.png", "cannot be read: No such file or directory"), ("../x.png", "leads out of the project folder"), ("text.png", "is neither PNG nor JPEG")],
+    [
+        ("none.png", "cannot be read: No such file or directory"),
+        ("../x.png", "leads out of the project folder"),
+        ("text.png", "is neither PNG nor JPEG"),
+    ],
 )
 def test_a_picture_that_cannot_be_used_is_told_without_an_environment(tmp_path: Path, name: str, why: str) -> None:
     root = tmp_path / "p"
