@@ -113,7 +113,9 @@ def at(minutes: float, *, base: datetime | None = None) -> str:
     return when.replace(microsecond=0).isoformat()
 
 
-def relay(called: str = "news", /, start: float = 60, end: float = 120, *, meta: Any = None, life: Any = None, **spec: Any) -> dict[str, Any]:
+def relay(
+    called: str = "news", /, start: float = 60, end: float = 120, *, meta: Any = None, life: Any = None, **spec: Any
+) -> dict[str, Any]:
     body: dict[str, Any] = {
         "apiVersion": "broadcast.reconciler/v1",
         "kind": "RelayTask",
@@ -142,7 +144,9 @@ def session(kind: str, called: str = "hall", /, *, schedule: Any = None, meta: A
     return body | ({"schedule": schedule} if schedule else {}) | ({"lifecycle": life} if life else {})
 
 
-def clip(called: str = "goal", /, start: float = -30, seconds: float = 20, *, meta: Any = None, life: Any = None, **spec: Any) -> dict[str, Any]:
+def clip(
+    called: str = "goal", /, start: float = -30, seconds: float = 20, *, meta: Any = None, life: Any = None, **spec: Any
+) -> dict[str, Any]:
     base = datetime.now(timezone.utc)
     body: dict[str, Any] = {
         "apiVersion": "broadcast.reconciler/v1",

@@ -41,7 +41,7 @@ SWITCHES: dict[str, Any] = {
     "v2": True,
     "continue": True,
     "nothing": "absent",  # Result where there is none: absent | null | text | object
-    "empty_list": "list",  # list | null | absent | result (no Result member's content at all)
+    "empty_list": "list",  # list | null | absent
     "get_missing": "error",  # error | error200 | code404 | null | absent | zero | empty
     "stop_missing": (400, "InvalidParameter.ErrorActiveTaskNotFound"),
     "again": "result",  # Start of a running task: result | error | message
@@ -54,7 +54,6 @@ SWITCHES: dict[str, Any] = {
     "delete_missing": 400,
     "lag": 0.0,  # seconds until a new asset or task is listed
     "link": "http",  # http | foreign | none
-    "phase_missing": False,  # a list of assets without status
 }
 
 
@@ -218,7 +217,7 @@ class Fake:
         cut = rows[(page - 1) * size : page * size]
         made = {"List": [self.show_relay(task, action) for task in cut]}
         if not rows:
-            made = {"list": made, "null": {"List": None}, "absent": {}, "result": {}}[self.switch["empty_list"]]
+            made = {"list": made, "null": {"List": None}, "absent": {}}[self.switch["empty_list"]]
         pages = {"PageCur": page, "PageSize": size, "PageTotal": -(-len(rows) // size)}
         if self.switch["total"]:
             pages["TotalCount"] = len(rows)
@@ -669,7 +668,7 @@ def _handler(fake: Fake) -> type[BaseHTTPRequestHandler]:
                     sent = query if reads else body
                     result = fake.live(action, sent) if service == "live" else fake.rtc(action, sent)
                 except Wrong as wrong:
-                    meta["Error"] = {"Code": wrong.code, "Message": f"{wrong.message} {SK[:0]}", **wrong.more}
+                    meta["Error"] = {"Code": wrong.code, "Message": wrong.message, **wrong.more}
                     return wrong.status, {"ResponseMetadata": meta}, {}
                 if result is None:
                     nothing = {"absent": {}, "null": {"Result": None}, "text": {"Result": ""}, "object": {"Result": {}}}

@@ -717,8 +717,10 @@ def test_several_under_one_explicit_title_are_all_named():
     live = seen([row(want, "t1"), row(want, "t2", SrcAddr="http://else/")], want)
     assert (live.id, live.match, live.also, live.same_body) == ("t1", Match.TWIN, ("t2",), False)
     pinned = observe([row(want, "t1"), row(want, "t2")], ask(want, entry=entry(want, "t1")))
-    assert pinned.answers[0].also == (), "what import has not pinned is somebody's own business"
-    assert [stranger.id for stranger in pinned.strangers] == ["t2"]
+    assert (pinned.answers[0].also, pinned.answers[0].same_body) == (("t2",), True), "once one is pinned, its very copy is a duplicate"
+    other = observe([row(want, "t1"), row(want, "t2", SrcAddr="http://else/")], ask(want, entry=entry(want, "t1")))
+    assert other.answers[0].also == (), "another body is somebody's own business"
+    assert [stranger.id for stranger in other.strangers] == ["t2"]
 
 
 def test_an_ended_namesake_of_another_time_is_no_twin():
