@@ -265,9 +265,7 @@ class Engine:
 
     def _courier(self, account: str, on_pause: Callable[[Pause], None] | None = None) -> Courier:
         side = 1 if self._parallelism == 1 else 8
-        return Courier(
-            account, self._transports, self._clock, self._pacer, side=side, halted=self._halt.is_set, on_pause=on_pause
-        )
+        return Courier(account, self._transports, self._clock, self._pacer, side=side, halted=self._halt.is_set, on_pause=on_pause)
 
     # --- plan ---------------------------------------------------------------------------------------------------------
 
@@ -424,8 +422,14 @@ class Engine:
             if fields is not None:
                 reason = "changed outside of us" if fields else "gone at the vendor"
                 yield Change(
-                    address, Action.UPDATE if fields else Action.CREATE, reason, account=entry.account, stage=seen.stage,
-                    fields=fields, observed=seen, entry=entry,
+                    address,
+                    Action.UPDATE if fields else Action.CREATE,
+                    reason,
+                    account=entry.account,
+                    stage=seen.stage,
+                    fields=fields,
+                    observed=seen,
+                    entry=entry,
                 )
 
     def _guard_warnings(self, changes: Sequence[Change], entries: Mapping[Address, Entry], options: Options) -> Iterator[Diagnostic]:
@@ -698,4 +702,3 @@ def _holder() -> str:
     except (KeyError, OSError):
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()} pid {os.getpid()}"
-

@@ -161,9 +161,7 @@ def _seen_in_time(case: Case) -> Case:
         if fields:
             known = replace(seen, values=diff.filled(seen.values, unread=seen.unread, applied=applied))
             fields = [replace(one, replace=case.kind.replaces(one.path, want, known)) for one in fields]
-    return Case(
-        case.address, case.kind, case.want, seen, case.entry, case.intent, case.setting, phase_of(want, case.now), tuple(fields)
-    )
+    return Case(case.address, case.kind, case.want, seen, case.entry, case.intent, case.setting, phase_of(want, case.now), tuple(fields))
 
 
 def _window_differences(want: Window | None, live: Window | None, *, compare_start: bool, now: datetime) -> list[FieldChange]:
@@ -408,7 +406,10 @@ def _session(case: Case) -> Change:
     assert case.want is not None
     assert case.want.window is not None
     return _change(
-        case, Action.WAIT, f"a runner must start it at {_text(case.want.window.start)}", wanted=Action.CREATE,
+        case,
+        Action.WAIT,
+        f"a runner must start it at {_text(case.want.window.start)}",
+        wanted=Action.CREATE,
         boundary=case.want.window.start,
     )
 
@@ -556,8 +557,12 @@ def _replacing(case: Case, reason: str) -> Change:
 
 def _protected(case: Case, wanted: Action) -> Change:
     return _change(
-        case, Action.BLOCKED, f"lifecycle.protect forbids to {wanted} it", wanted=wanted,
-        needs="set lifecycle.protect: false and apply that first", on_air=case.running,
+        case,
+        Action.BLOCKED,
+        f"lifecycle.protect forbids to {wanted} it",
+        wanted=wanted,
+        needs="set lifecycle.protect: false and apply that first",
+        on_air=case.running,
     )
 
 
@@ -587,7 +592,9 @@ def _duplicates(case: Case) -> list[Change]:
     return [
         replace(
             _change(case, Action.DELETE, f"duplicate of {case.seen.id}: same identity, same body", fields=(), on_air=False),
-            desired=None, observed=replace(case.seen, id=extra, also=(), match=Match.MARK), entry=None,
+            desired=None,
+            observed=replace(case.seen, id=extra, also=(), match=Match.MARK),
+            entry=None,
         )
         for extra in case.seen.also
     ]

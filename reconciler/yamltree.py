@@ -114,16 +114,16 @@ def _unfit(data: bytes) -> Problem | None:
         at, character = next((at, c) for at, c in enumerate(text) if _odd(c))
         mark = _spot(data, len(text[:at].encode()))
         return Problem(
-            "RC002", f"file holds the character U+{ord(character):04X}, which cannot be seen", mark,
+            "RC002",
+            f"file holds the character U+{ord(character):04X}, which cannot be seen",
+            mark,
             help="remove it, or write it as an escape in double quotes",
         )
     return None
 
 
 def _odd(character: str) -> bool:
-    return character not in "\t\n\r" and (
-        character < " " or "\x7f" <= character <= "\x9f" or character in "\u2028\u2029\ufeff\ufffe\uffff"
-    )
+    return character not in "\t\n\r" and (character < " " or "\x7f" <= character <= "\x9f" or character in "\u2028\u2029\ufeff\ufffe\uffff")
 
 
 def _spot(data: bytes, at: int) -> Mark:

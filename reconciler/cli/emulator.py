@@ -17,7 +17,11 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; nothing else is allowed.")
 @click.option("--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep everything in FILE over restarts.")
 @click.option(
-    "--seed", multiple=True, metavar="NAME", default=("default",), show_default=True,
+    "--seed",
+    multiple=True,
+    metavar="NAME",
+    default=("default",),
+    show_default=True,
     help="Start with objects: default (a stream with sessions to clip), demo, corners, many-sessions, tasks-1000; or none. Repeatable.",
 )
 @click.option("--clock", metavar="TIME", help="Start the emulator's clock at TIME (RFC 3339); it runs on from there.")

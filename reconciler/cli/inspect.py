@@ -350,9 +350,7 @@ def state_rebuild(allow_env: tuple[str, ...]) -> int:
     made, changes = _context.Scene(run, allow_env=allow_env).engine(writes=False, create=True).rebuild()
     differ = [str(one.address) for one in changes if one.changes]
     if run.json:
-        run.document(
-            {"format_version": json.FORMAT_VERSION, "rebuilt": [entry_document(entry) for entry in made], "differ": differ}
-        )
+        run.document({"format_version": json.FORMAT_VERSION, "rebuilt": [entry_document(entry) for entry in made], "differ": differ})
         return 0
     run.out([f"= {clean(entry.address)}  id {clean(entry.id)}{', over' if entry.ended else ''}" for entry in made])
     run.out(f"{len(made)} taken in again; {len(differ)} differ{' or were not found' if differ else ''}.")

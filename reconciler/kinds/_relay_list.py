@@ -161,9 +161,7 @@ def twice_listed(tasks: list[Task]) -> Steps[list[Task]]:
         if {task.id for task in again} == {task.id for task in tasks}:
             return again
         tasks = again
-    raise Unavailable(
-        f"the list of relay tasks changed in {LISTINGS} readings", action=LIST.action, next_step="try again in a minute"
-    )
+    raise Unavailable(f"the list of relay tasks changed in {LISTINGS} readings", action=LIST.action, next_step="try again in a minute")
 
 
 def _pages() -> Steps[list[Mapping[str, Any]]]:

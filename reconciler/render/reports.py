@@ -135,7 +135,9 @@ def sarif(found: Findings, look: Look) -> str:
             "level": _SARIF[one.severity],
             "message": {"text": safe.clean(look.local(one.message))},
             "partialFingerprints": {
-                "primary/v1": hashlib.sha256(f"{one.rule}|{one.address}|{one.path}|{one.message}".encode(errors="backslashreplace")).hexdigest()[:32]
+                "primary/v1": hashlib.sha256(
+                    f"{one.rule}|{one.address}|{one.path}|{one.message}".encode(errors="backslashreplace")
+                ).hexdigest()[:32]
             },
         }
         if one.place:

@@ -7,10 +7,9 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
 
 from tests.acceptance.fake import AK, PLAYBACK, SK, STREAM_KEY, TOKEN, Fake
 
@@ -109,7 +108,7 @@ class Bench:
 
 def at(minutes: float, *, base: datetime | None = None) -> str:
     """The instant so many minutes from now, RFC 3339."""
-    when = (base or datetime.now(timezone.utc)) + timedelta(minutes=minutes)
+    when = (base or datetime.now(UTC)) + timedelta(minutes=minutes)
     return when.replace(microsecond=0).isoformat()
 
 
@@ -147,7 +146,7 @@ def session(kind: str, called: str = "hall", /, *, schedule: Any = None, meta: A
 def clip(
     called: str = "goal", /, start: float = -30, seconds: float = 20, *, meta: Any = None, life: Any = None, **spec: Any
 ) -> dict[str, Any]:
-    base = datetime.now(timezone.utc)
+    base = datetime.now(UTC)
     body: dict[str, Any] = {
         "apiVersion": "broadcast.reconciler/v1",
         "kind": "Clip",

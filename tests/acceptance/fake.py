@@ -17,7 +17,7 @@ import urllib.parse
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -48,7 +48,7 @@ SWITCHES: dict[str, Any] = {
     "secrets": "plain",  # GetSegmentTask's keys: plain | masked | absent
     "warming": 0.0,  # seconds with Status 1
     "drain": 0.0,  # seconds a stopped session still reads as running
-    "ready": 0.2,  # seconds until a clip is ready; negative: never
+    "ready": 0.0,  # seconds until a clip is ready; negative: never
     "fail": "",  # a clip fails with this message
     "clamp": 0.0,  # seconds the made clip is shorter
     "delete_missing": 400,
@@ -196,7 +196,7 @@ class Fake:
             vod, old = body.get("VodSrcAddrs"), body.get("SrcAddrS")
             need(bool(vod) != bool(old), "VodSrcAddrs")
             need(not (vod and body.get("OffsetS")), "OffsetS")
-            need(1 <= len(vod or old) <= 30, "30")
+            need(1 <= len(vod or old or ()) <= 30, "30")
             need("CycleMode" in body, "CycleMode")
         need(bool(body.get("DstAddr")) or all(body.get(name) for name in ("Domain", "App", "Stream")), "DstAddr")
         need(len(body.get("CallbackURL") or "") <= 512, "CallbackURL")
@@ -215,10 +215,10 @@ class Fake:
             rows.reverse()
         page, size = int(body.get("Page") or 1), min(int(body.get("Size") or 20), self.switch["page_cap"])
         cut = rows[(page - 1) * size : page * size]
-        made = {"List": [self.show_relay(task, action) for task in cut]}
-        if not rows:
-            made = {"list": made, "null": {"List": None}, "absent": {}}[self.switch["empty_list"]]
-        pages = {"PageCur": page, "PageSize": size, "PageTotal": -(-len(rows) // size)}
+        made: dict[str, Any] = {"List": [self.show_relay(task, action) for task in cut]}
+        if not rows and self.switch["empty_list"] != "list":
+            made = {"List": None} if self.switch["empty_list"] == "null" else {}
+        pages: dict[str, int] = {"PageCur": page, "PageSize": size, "PageTotal": -(-len(rows) // size)}
         if self.switch["total"]:
             pages["TotalCount"] = len(rows)
         return {**made, "Pagination": pages}
@@ -243,8 +243,8 @@ class Fake:
         else:
             vod = task.get("VodSrcAddrs") or [{"SrcAddr": one} for one in task["SrcAddrS"]]
             if self.switch["files"] in ("vod", "both"):
-                told = {"null": {"StartOffset": None, "EndOffset": None}, "zero": {"StartOffset": 0, "EndOffset": 0}}
-                blank = told.get(self.switch["empty"], {})
+                zero = {"null": None, "zero": 0}
+                blank = dict.fromkeys(("StartOffset", "EndOffset"), zero[style]) if (style := self.switch["empty"]) in zero else {}
                 shown["VodSrcAddrs"] = [{**blank, **{k: self.number(v) for k, v in one.items() if v}} for one in vod]
             if self.switch["files"] in ("legacy", "both"):
                 shown["SrcAddrS"] = [one["SrcAddr"] for one in vod]
@@ -258,16 +258,15 @@ class Fake:
             elif self.switch["watermark"] == "url":
                 mark["Picture"] = "https://img.vendor.example/w/1.png"
             shown["Watermark"] = mark
-        style = self.switch["empty"]
-        for name, zero in nothing.items():
-            if name not in shown and style != "absent":
-                shown[name] = None if style == "null" else zero
+        for name, blank in nothing.items():
+            if name not in shown and self.switch["empty"] != "absent":
+                shown[name] = None if self.switch["empty"] == "null" else blank
         return shown
 
     def instant(self, seconds: int) -> str:
         offset = self.switch["offset"]
         if offset == "Z":
-            return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+            return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         sign = -1 if offset[0] == "-" else 1
         zone = timezone(sign * timedelta(hours=int(offset[1:3]), minutes=int(offset[4:6])))
         return datetime.fromtimestamp(seconds, zone).isoformat()
@@ -298,7 +297,7 @@ class Fake:
     def rtc(self, action: str, body: dict[str, Any]) -> Any:
         at = self.now()
         kind = "segment" if "Segment" in action else "record"
-        key = (kind, *(str(body.get(name, "")) for name in ("AppId", "RoomId", "TaskId")))
+        key = (kind, str(body.get("AppId", "")), str(body.get("RoomId", "")), str(body.get("TaskId", "")))
         runs = self.runs[key]
         for run in runs:
             if run["stopping"] and not run["end"] and at >= run["stopping"] + self.switch["drain"]:
@@ -429,7 +428,7 @@ class Fake:
         return {**one, "parentStream": self.stream()}
 
     def seen(self, created: int) -> bool:
-        return self.now() * 1000 >= created + self.switch["lag"] * 1000
+        return bool(self.now() * 1000 >= created + self.switch["lag"] * 1000)
 
     def phase(self, asset: dict[str, Any]) -> str:
         age = self.now() - asset["createdAt"] / 1000
@@ -671,8 +670,8 @@ def _handler(fake: Fake) -> type[BaseHTTPRequestHandler]:
                     meta["Error"] = {"Code": wrong.code, "Message": wrong.message, **wrong.more}
                     return wrong.status, {"ResponseMetadata": meta}, {}
                 if result is None:
-                    nothing = {"absent": {}, "null": {"Result": None}, "text": {"Result": ""}, "object": {"Result": {}}}
-                    return 200, {**nothing[fake.switch["nothing"]], "ResponseMetadata": meta}, {}
+                    nothing: dict[str, Any] = {"null": {"Result": None}, "text": {"Result": ""}, "object": {"Result": {}}}
+                    return 200, {**nothing.get(fake.switch["nothing"], {}), "ResponseMetadata": meta}, {}
                 return 200, {"Result": result, "ResponseMetadata": meta}, {}
 
         def send(self, status: int, body: bytes, headers: dict[str, str]) -> None:

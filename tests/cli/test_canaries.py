@@ -156,7 +156,12 @@ def parrot() -> Iterator[tuple[Parrot, str]]:
 def spellings() -> dict[bytes, str]:
     """Every way in which a secret could show, and whose it is."""
     found = {}
-    for name, value in [*CANARIES.items(), *((f"{name}, rotated", value) for name, value in ROTATED.items()), ("file", IN_A_FILE), ("stream", STREAM_KEY)]:
+    for name, value in [
+        *CANARIES.items(),
+        *((f"{name}, rotated", value) for name, value in ROTATED.items()),
+        ("file", IN_A_FILE),
+        ("stream", STREAM_KEY),
+    ]:
         for text in {value, quote(value, safe=""), quote(value), quote_plus(value), json.dumps(value)[1:-1]}:
             found[text.encode()] = name
         for shift in range(3):
@@ -176,7 +181,9 @@ class Watch:
 
     def look(self, where: str, data: bytes) -> None:
         self.outputs += 1
-        self.found += [f"{name} in {where}: ...{data[max(0, data.find(text) - 60):][:140]!r}" for text, name in self.needles.items() if text in data]
+        self.found += [
+            f"{name} in {where}: ...{data[max(0, data.find(text) - 60) :][:140]!r}" for text, name in self.needles.items() if text in data
+        ]
 
     def over(self, args: Sequence[str], said: Said) -> None:
         line = f"{' '.join(args)} (exit {said.code})"
@@ -216,7 +223,9 @@ DESTROY = ["destroy", "--auto-approve", *ALLOWED]
 LOUD = ([], ["-v"], ["-vv"], ["-o", "json"], ["-vv", "-o", "json"], ["-vv", "--log-format", "json"], ["-q"])
 
 
-def walk(bird: Parrot, run: Callable[[Sequence[str]], Said], rotate: Callable[[], None], *, loud: Sequence[list[str]], chance: random.Random) -> None:
+def walk(
+    bird: Parrot, run: Callable[[Sequence[str]], Said], rotate: Callable[[], None], *, loud: Sequence[list[str]], chance: random.Random
+) -> None:
     """A life of the project: everything that reads, then writes that fail in every way, then writes, a rotation of keys, and the end."""
     faults = bird.world.faults
 

@@ -33,9 +33,7 @@ class Chunk(NamedTuple):
 
 def chunks() -> list[Chunk]:
     """All of them, the plain world first."""
-    found = [
-        Chunk(kind, verb, world) for kind in KINDS for verb, what in VERBS.items() if kind in what.kinds for world in WORLDS_OF[kind]
-    ]
+    found = [Chunk(kind, verb, world) for kind in KINDS for verb, what in VERBS.items() if kind in what.kinds for world in WORLDS_OF[kind]]
     return sorted(found, key=lambda chunk: (bool(chunk.world), chunk))
 
 
@@ -130,9 +128,7 @@ def pairs(seed: str = "0") -> list[Case]:
     }
     draw = random.Random(f"pairs {seed}")
     names = list(dimensions)
-    missing = {
-        ((one, a), (two, b)) for one, two in itertools.combinations(names, 2) for a in dimensions[one] for b in dimensions[two]
-    }
+    missing = {((one, a), (two, b)) for one, two in itertools.combinations(names, 2) for a in dimensions[one] for b in dimensions[two]}
     found = []
     while missing:
         (one, a), (two, b) = next(iter(sorted(missing, key=repr))) if len(missing) < 50 else draw.choice(sorted(missing, key=repr))

@@ -99,7 +99,18 @@ class Ground(Stage):
         allowed = [word for address in ON_AIR for word in ("--allow-on-air", address)]
         # the emulator's clock stands still, and with it the making of a clip
         name = ["destroy"] if verb == "delete" else ["apply", "--no-wait"]
-        return [sys.executable, "-m", "reconciler", "-C", str(self.root), *name, "--auto-approve", "--parallelism", str(parallelism), *allowed]
+        return [
+            sys.executable,
+            "-m",
+            "reconciler",
+            "-C",
+            str(self.root),
+            *name,
+            "--auto-approve",
+            "--parallelism",
+            str(parallelism),
+            *allowed,
+        ]
 
     def start(self, command: Sequence[str], **more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

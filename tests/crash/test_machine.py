@@ -60,7 +60,6 @@ class Machine(RuleBasedStateMachine):
         self.home = tempfile.TemporaryDirectory()
         self.stage = Stage(Path(self.home.name), env=S3)
         self.states: dict[str, str] = {}
-        self.lost = False
 
     def teardown(self) -> None:
         crash.hook = None
@@ -99,7 +98,10 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.early)
     @rule(
-        fault=st.sampled_from(["", *FAULTS]), when=st.sampled_from(["before", "after"]), nth=st.integers(1, 3), kill=st.integers(0, 40),
+        fault=st.sampled_from(["", *FAULTS]),
+        when=st.sampled_from(["before", "after"]),
+        nth=st.integers(1, 3),
+        kill=st.integers(0, 40),
     )
     def attacked_apply(self, fault: str, when: str, nth: int, kill: int) -> None:
         """An answer of a write is spoilt, and the process dies at a point."""
@@ -137,12 +139,12 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.early)
     @rule()
     def ledger_lost(self) -> None:
-        """The state file is gone. Calm first: what was on its way to be deleted is known to nobody after it."""
+        """The state file is gone, and `state rebuild` makes another. Calm first: what was on its way out is known to nobody after it."""
         self.calm()
         for file in (self.stage.root / ".reconciler").glob("*"):
             file.unlink()
         self.stage.world.clock.advance(ROUND * 4)
-        self.lost = True
+        self.stage.run(lambda engine: engine.rebuild())
 
     @rule(seed=st.integers(0, 10_000))
     def bits_flipped(self, seed: int) -> None:

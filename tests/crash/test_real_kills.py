@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.ground import STRACE, VERBS, Ground, Point, below, ground, injected, killed, manifest, points, stopped, traced
+from tests.crash.ground import STRACE, VERBS, Ground, Point, below, ground, injected, killed, manifest, points, stopped
 from tests.ledger.conftest import server  # noqa: F401
 from tests.scenarios.test_whole_loop import KINDS
 
@@ -134,7 +134,12 @@ def hundred_kills(root: Path, kind: str, verb: str, *, count: int, state: str | 
         return
     every = points(folder(), kind, verb, state=place())
     chosen = set(chance.sample(every, min(count, len(every))))
-    ends = {point for name, most in Counter(point.syscall for point in every).items() for point in every if point.syscall == name and point.nth in (1, most)}
+    ends = {
+        point
+        for name, most in Counter(point.syscall for point in every).items()
+        for point in every
+        if point.syscall == name and point.nth in (1, most)
+    }
     chosen = {*ends, *chance.sample(sorted(chosen - ends, key=str), max(0, min(count, len(every)) - len(ends)))}
     struck = sum(killed(folder(), point, state=place()) for point in sorted(chosen, key=str))
     print(f"{kind} {verb}: {struck} of {len(chosen)} points of {len(every)} struck, 0 wrong")
@@ -218,7 +223,9 @@ def test_a_frozen_holder_whose_lock_was_stolen_does_no_harm(tmp_path: Path, line
 @pytest.mark.parametrize("kind", KINDS)
 def test_frozen_anywhere(tmp_path: Path, kind: str) -> None:
     (tmp_path / "all").mkdir()
-    every = [point for point in points(tmp_path / "all", kind, "create") if point.syscall in ("socket", "connect", "sendto", "recvfrom", "poll")]
+    every = [
+        point for point in points(tmp_path / "all", kind, "create") if point.syscall in ("socket", "connect", "sendto", "recvfrom", "poll")
+    ]
     for number, point in enumerate(every):
         (tmp_path / str(number)).mkdir()
         frozen(tmp_path / str(number), point)

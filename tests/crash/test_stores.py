@@ -15,7 +15,7 @@ from reconciler.errors import Stale
 from reconciler.ledger import open_ledger
 from reconciler.vendors import Transports
 from tests.crash.cases import Sweep, beyond, spoilt
-from tests.crash.harness import HTTP, ENV, KIND_OF, VERBS, Case, Trial, check, declared, empty, workplace
+from tests.crash.harness import ENV, HTTP, KIND_OF, VERBS, Case, Trial, check, declared, empty, workplace
 from tests.ledger.conftest import server  # noqa: F401 - a fixture
 from tests.scenarios.test_whole_loop import KINDS
 
@@ -113,4 +113,3 @@ def race(trial: Trial, kind: str) -> list[str]:
         for thread in threads:
             thread.join(60)
     return ended
-

@@ -34,7 +34,8 @@ from reconciler.kinds import Registry
 from reconciler.ledger import Ledger, open_ledger
 from reconciler.ledger.sqlite import SqliteLedger
 from reconciler.model import Action, Diagnostic, FieldChange, Place, Severity
-from reconciler.render import diagnostics, json as documents, markdown, reports, text
+from reconciler.render import diagnostics, markdown, reports, text
+from reconciler.render import json as documents
 from reconciler.vendors import Transports
 from tests.ledger.things import FULL_ENTRY, an_entry, an_intent
 from tests.render.samples import HOSTILE, LOOK, change, plan
@@ -169,7 +170,9 @@ def twisted(chance: random.Random, value: Any) -> Any:
                     other, there = chance.choice(nodes)
                     holder[key] = json.loads(json.dumps(other[there]))
                 case 3 if isinstance(holder[key], str):
-                    holder[key] = chance.choice((holder[key][:3], holder[key] * 2, f"{holder[key]}.2", holder[key].lower(), holder[key][::-1]))
+                    holder[key] = chance.choice(
+                        (holder[key][:3], holder[key] * 2, f"{holder[key]}.2", holder[key].lower(), holder[key][::-1])
+                    )
                 case _:
                     holder[key] = chance.choice(LEAVES)
     return value
@@ -375,13 +378,15 @@ def texts() -> Iterator[Feed]:
     yield taste
 
 
-_INVISIBLE = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))} - {"\n"}
+_INVISIBLE = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))} - {
+    "\n"
+}
 
 
 def assert_harmless(shown: str) -> None:
     """Nothing in it steers a display."""
     bad = {character for character in shown if character in _INVISIBLE or "\ud800" <= character <= "\udfff"}
-    assert not bad, f"{sorted(map(ascii, bad))} in {ascii(shown[max(0, shown.find(next(iter(bad))) - 60) :][:120])}"
+    assert not bad, f"{sorted(map(ascii, bad))} in {shown[max(0, shown.find(next(iter(bad))) - 60) :][:120]!a}"
 
 
 def assert_only_our_html(shown: str) -> None:

@@ -18,7 +18,7 @@ from reconciler.ledger.holder import Held
 from reconciler.ledger.store import StoredLedger
 from reconciler.model import Action, Address, Intent, Outcome, Verb
 from reconciler.vendors import Transports, outcome
-from tests.crash.harness import HTTP, ENV, KIND_OF, ON_AIR, Case, Trial, run
+from tests.crash.harness import ENV, HTTP, KIND_OF, ON_AIR, Case, Trial, run
 from tests.scenarios.stage import NOW
 
 Law = Callable[[Path], None]

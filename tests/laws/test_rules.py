@@ -9,9 +9,7 @@ import pytest
 from tests.laws.laws import RULES, Law, Rule
 
 
-@pytest.mark.parametrize(
-    "law", [pytest.param(law, id=f"{rule.number} {law.__name__}") for rule in RULES for law in rule.laws]
-)
+@pytest.mark.parametrize("law", [pytest.param(law, id=f"{rule.number} {law.__name__}") for rule in RULES for law in rule.laws])
 def test_the_rule_holds(law: Law, tmp_path: Path) -> None:
     law(tmp_path)
 

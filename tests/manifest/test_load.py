@@ -60,7 +60,9 @@ def test_places_of_a_file_that_changed_are_its_beginning(tmp_path: Path) -> None
 
 def test_variables_are_put_in_once(tmp_path: Path) -> None:
     variables = "variables: {host: pull.example.com, n: 7, on: true, env: prod}\nenvironments: {staging: {variables: {host: staging.example.com}}}\n"
-    text = pump("'${var:env}-one'", spec="  title: ${var:n}-${var:on}\n  out: $${var:n} $ {x} ${ }\n").replace("pull.example.com", "${var:host}")
+    text = pump("'${var:env}-one'", spec="  title: ${var:n}-${var:on}\n  out: $${var:n} $ {x} ${ }\n").replace(
+        "pull.example.com", "${var:host}"
+    )
     loaded = load(tmp_path, text, reconciler=variables).require()
     want = loaded.desired[0]
     assert want.address.name == "prod-one"
@@ -124,7 +126,9 @@ CROSS = [
 @pytest.mark.parametrize(("texts", "expected"), [case[1:] for case in CROSS], ids=[case[0] for case in CROSS])
 def test_documents_are_held_against_each_other(tmp_path: Path, texts: list[str], expected: list[str]) -> None:
     loaded = load(tmp_path, *texts)
-    told = [f"{line}{''.join(f' -> {place}' for place, _ in one.related)}" for line, one in zip(lines(loaded), loaded.diagnostics, strict=True)]
+    told = [
+        f"{line}{''.join(f' -> {place}' for place, _ in one.related)}" for line, one in zip(lines(loaded), loaded.diagnostics, strict=True)
+    ]
     assert told == expected
 
 
@@ -258,7 +262,10 @@ def test_no_tree_crashes_the_loader(tmp_path: Path, tree: dict[str, object], kin
         assert "\n" not in one.message + one.help
 
 
-LINES = st.lists(st.sampled_from([*pump().splitlines(), "---", "  layout: {mode: x}", "  - a", "    b: &a", "spec: *a", "schedule: ", "  url: ["]), max_size=12)
+LINES = st.lists(
+    st.sampled_from([*pump().splitlines(), "---", "  layout: {mode: x}", "  - a", "    b: &a", "spec: *a", "schedule: ", "  url: ["]),
+    max_size=12,
+)
 
 
 @given(LINES.map("\n".join))

@@ -1,7 +1,5 @@
 """Secrets, URLs and pictures made known: from where, what is refused, and all failures at once."""
 
-
-
 from __future__ import annotations
 
 import base64

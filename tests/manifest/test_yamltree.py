@@ -59,7 +59,9 @@ def test_documents_are_counted_and_empty_ones_have_no_value() -> None:
     assert list(yamltree.documents(b"# only a comment\n")) == []
 
 
-BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(f"{c}: &{c} [{','.join(['*' + p] * 10)}]\n" for p, c in zip("abcdefgh", "bcdefghi", strict=True))
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{c}: &{c} [{','.join(['*' + p] * 10)}]\n" for p, c in zip("abcdefgh", "bcdefghi", strict=True)
+)
 
 HOSTILE = [
     ("unknown tag", "a: !ruby/object {b: 1}\n", "1:4 RC005"),
@@ -234,9 +236,16 @@ def _paths(value: object, path: str = "") -> list[str]:
 
 
 SCALARS = st.one_of(
-    st.booleans(), st.integers(-(10**15), 10**15), st.floats(allow_nan=False, allow_infinity=False), st.text("abc 早:#'\"-0123456789.", max_size=12)
+    st.booleans(),
+    st.integers(-(10**15), 10**15),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text("abc 早:#'\"-0123456789.", max_size=12),
 )
-TREES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcd", min_size=1, max_size=4), inner, max_size=4), max_leaves=12)
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcd", min_size=1, max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
 
 
 @given(TREES)

@@ -53,7 +53,9 @@ class SharedClock:
 class Stage:
     """A project folder, an emulated world and a ledger; every method is one run of the command line's use case."""
 
-    def __init__(self, root: Path, *, switches: Mapping[str, str] | None = None, seed: str = "default", env: Mapping[str, str] | None = None):
+    def __init__(
+        self, root: Path, *, switches: Mapping[str, str] | None = None, seed: str = "default", env: Mapping[str, str] | None = None
+    ):
         self.root = root
         self.world = World(clock=EmulatorClock.frozen_at(NOW.isoformat()), switches={"rate_limits": "off", **(switches or {})})
         self.emulator = Emulator(self.world)
@@ -89,7 +91,10 @@ class Stage:
                 transports=transports,
                 clock=self.clock,
                 wanted=Wanted(
-                    loaded.desired, loaded.digest, loaded.files, loaded.diagnostics,
+                    loaded.desired,
+                    loaded.digest,
+                    loaded.files,
+                    loaded.diagnostics,
                     resolve=lambda desired: references.resolve(desired, project=found, env=self.env, kinds=Registry()),
                 ),
                 parallelism=1,

@@ -14,7 +14,7 @@ from reconciler.ledger import open_ledger
 from reconciler.model import Action, Call, Reply
 from tests.fakes import ScriptedTransport, StillClock
 
-MODULE = '''
+MODULE = """
 from typing import Annotated, ClassVar
 
 from reconciler import wire
@@ -72,7 +72,7 @@ class Lantern(Kind):
 
 
 KIND = Lantern()
-'''
+"""
 
 
 class Harbour:
@@ -120,8 +120,13 @@ def test_the_whole_loop_knows_it(fifth: None, tmp_path: Path) -> None:
         ledger = open_ledger(".reconciler/state.db", root=folder, workspace="default", clock=clock, create=True)
         try:
             engine = Engine(
-                workspace="default", kinds=Registry().get, ledger=ledger, transports=lambda account, vendor: transport, clock=clock,
-                wanted=Wanted(loaded.desired, loaded.digest, loaded.files), parallelism=1,
+                workspace="default",
+                kinds=Registry().get,
+                ledger=ledger,
+                transports=lambda account, vendor: transport,
+                clock=clock,
+                wanted=Wanted(loaded.desired, loaded.digest, loaded.files),
+                parallelism=1,
             )
             plan = engine.plan()
             assert engine.apply(plan).exit_code == 0

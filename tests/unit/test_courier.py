@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from reconciler.courier import VALID, Courier, Pacer
-from reconciler.errors import Lapsed, NotFound, NotReady, OutcomeUnknown, ReconcilerError, Rejected, Stale, Throttled, Unavailable, VendorError
+from reconciler.errors import (
+    Lapsed,
+    NotFound,
+    NotReady,
+    OutcomeUnknown,
+    ReconcilerError,
+    Rejected,
+    Stale,
+    Throttled,
+    Unavailable,
+    VendorError,
+)
 from reconciler.model import Batch, Call, Created, Pause, Reply
 from tests.fakes import ScriptedTransport, StillClock
 
@@ -72,16 +83,20 @@ def once(call: Call):
         pytest.param(CREATE, [LATE, LATE], 2, [*SENT * 2, "rejected Create"], Lapsed, id="once"),
         pytest.param(UPDATE, [LOST, LOST, LATE], 3, [*TWICE, TWICE[0], "unknown Update"], OutcomeUnknown, id="late"),
         pytest.param(CREATE, [DOWN], 1, ["sending Create", "rejected Create"], Unavailable, id="nothing left the machine"),
-        pytest.param(CREATE, [THROTTLE, OK], 2, [*SENT * 2, "done Create"], None, id="a throttle changed nothing: note it again and ask again"),
+        pytest.param(
+            CREATE, [THROTTLE, OK], 2, [*SENT * 2, "done Create"], None, id="a throttle changed nothing: note it again and ask again"
+        ),
         pytest.param(UPDATE, [LOST, OK], 2, [*TWICE, "done Update"], None, id="a full update may be repeated"),
         pytest.param(UPDATE, [LOST] * 3, 3, [*TWICE, "sending Update", "unknown Update"], OutcomeUnknown, id="three times"),
         pytest.param(
-            UPDATE, [LOST, NO], 2, [*TWICE, "unknown Update"], OutcomeUnknown,
+            UPDATE,
+            [LOST, NO],
+            2,
+            [*TWICE, "unknown Update"],
+            OutcomeUnknown,
             id="a refusal after a lost answer may be because the lost one took effect",
         ),
-        pytest.param(
-            UPDATE, [LOST, NotFound("gone")], 2, [*TWICE, "rejected Update"], NotFound, id="not found is certain all the same"
-        ),
+        pytest.param(UPDATE, [LOST, NotFound("gone")], 2, [*TWICE, "rejected Update"], NotFound, id="not found is certain all the same"),
     ],
 )
 def test_outcomes(call: Call, answers: list, sent: int, diary: list[str], raises: type[Exception] | None) -> None:

@@ -91,9 +91,7 @@ def entry(window: Window | None = None, **more) -> Entry:
 
 
 def decide(kind: Kind, want: Desired | None, seen: Observed, known: Entry | None = None, *, allow: tuple[str, ...] = (), **setting):
-    return planner.decide(
-        planner.Case(HERE, kind, want, seen, known, None, replace(SETTING, allow_on_air=allow, **setting))
-    )
+    return planner.decide(planner.Case(HERE, kind, want, seen, known, None, replace(SETTING, allow_on_air=allow, **setting)))
 
 
 DIFFERENT = {"title": "b", "enabled": True}
@@ -223,15 +221,16 @@ def test_removing_a_session_without_end_needs_policy_and_flag(policy: OnAirChang
 def test_on_air_policies(policy: OnAirChange, values: dict, allow: tuple[str, ...], expected: Action, refused: bool) -> None:
     window = WINDOWS[Phase.ON_AIR]
     change = decide(
-        VENDOR, wanted(Phase.ON_AIR, values=values, life=Lifecycle(on_air_change=policy)), live(Stage.ON_AIR, window=window), entry(window),
+        VENDOR,
+        wanted(Phase.ON_AIR, values=values, life=Lifecycle(on_air_change=policy)),
+        live(Stage.ON_AIR, window=window),
+        entry(window),
         allow=allow,
     )
     assert (change.action, change.refused) == (expected, refused)
 
 
-@pytest.mark.parametrize(
-    ("late", "expected"), [(Late.JOIN, Action.CREATE), (Late.SKIP, Action.NOOP), (Late.FAIL, Action.BLOCKED)]
-)
+@pytest.mark.parametrize(("late", "expected"), [(Late.JOIN, Action.CREATE), (Late.SKIP, Action.NOOP), (Late.FAIL, Action.BLOCKED)])
 def test_late(late: Late, expected: Action) -> None:
     assert decide(VENDOR, wanted(Phase.ON_AIR, late=late), ABSENT).action is expected
 

@@ -148,7 +148,10 @@ def test_a_local_time_resolves_by_policy(local: str, policy: dict[str, str], ins
     assert found == tuple(map(utc, instants))
 
 
-@given(st.datetimes(datetime(2020, 1, 1), datetime(2037, 1, 1)), st.sampled_from(["Europe/London", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Shanghai"]))
+@given(
+    st.datetimes(datetime(2020, 1, 1), datetime(2037, 1, 1)),
+    st.sampled_from(["Europe/London", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Shanghai"]),
+)
 def test_an_existing_local_time_shows_itself_on_the_clock(naive: datetime, name: str) -> None:
     zone = schedule.zone(name)
     for instant in schedule.resolve(naive, zone, gap="skip", fold="both"):

@@ -72,7 +72,9 @@ def test_what_is_wrong_is_refused_at_its_place(made: dict[str, Any], text: str, 
     assert wrong(made, text) == expected
 
 
-@pytest.mark.parametrize("made", [MADE, REAL, schema.of_project(), *map(schema.of_kind, KINDS), *map(schema.of_kind, Registry())], ids=lambda made: made["title"])
+@pytest.mark.parametrize(
+    "made", [MADE, REAL, schema.of_project(), *map(schema.of_kind, KINDS), *map(schema.of_kind, Registry())], ids=lambda made: made["title"]
+)
 def test_it_is_draft_07_and_every_reference_leads_somewhere(made: dict[str, Any]) -> None:
     jsonschema.Draft7Validator.check_schema(made)
     text = json.dumps(made)
@@ -105,5 +107,11 @@ def test_one_kind_alone() -> None:
 
 def test_the_project_file() -> None:
     made = schema.of_project()
-    assert wrong(made, "workspace: a\nguards: {maxDelete: 30%, minLead: 60s}\nenvironments: {b: {zone: UTC}}\nvariables: {a: 1, b: c}\n") == []
-    assert wrong(made, "workspaec: a\nguards: {maxDelete: many}\nenvironments: {b: {environments: {}}}\n") == ["$", "$.environments.b", "$.guards.maxDelete"]
+    assert (
+        wrong(made, "workspace: a\nguards: {maxDelete: 30%, minLead: 60s}\nenvironments: {b: {zone: UTC}}\nvariables: {a: 1, b: c}\n") == []
+    )
+    assert wrong(made, "workspaec: a\nguards: {maxDelete: many}\nenvironments: {b: {environments: {}}}\n") == [
+        "$",
+        "$.environments.b",
+        "$.guards.maxDelete",
+    ]
