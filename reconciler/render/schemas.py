@@ -279,8 +279,14 @@ FILES = {
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float), "array": (list,), "object": (dict,), "null": (type(None),),
-}  # fmt: skip
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "array": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
 
 
 def misfit(value: Any, schema: Schema, defs: Schema, path: str = "") -> str:

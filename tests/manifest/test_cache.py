@@ -1,7 +1,5 @@
 """The cache of read documents: what it gives back is what was read, and nothing that was tampered with."""
 
-# ruff: noqa: E501 - a manifest in one line
-
 from __future__ import annotations
 
 from pathlib import Path

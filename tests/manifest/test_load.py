@@ -1,7 +1,5 @@
 """What right manifests become, and what is wrong between documents."""
 
-# ruff: noqa: E501 - tables of texts
-
 from __future__ import annotations
 
 import json

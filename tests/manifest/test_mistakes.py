@@ -1,7 +1,5 @@
 """Manifest in, mistakes out: each with its code and the exact line and column of the wrong value, or of its key."""
 
-# ruff: noqa: E501 - tables of texts
-
 from __future__ import annotations
 
 import time

@@ -1,7 +1,5 @@
 """The examples of the manifest language are read by the real kinds, and no single edit of them crashes the loader."""
 
-# ruff: noqa: E501 - tables of texts
-
 from __future__ import annotations
 
 import copy

@@ -1,7 +1,5 @@
 """Values by YAML 1.2's core schema, and everything hostile refused with its place."""
 
-# ruff: noqa: E501 - tables of texts
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """reconciler.yaml, environments laid over it, and which files are manifests."""
 
-# ruff: noqa: E501 - tables of texts
-
 from __future__ import annotations
 
 import os

@@ -1,7 +1,5 @@
 """The `schedule` block: which instants it means, and every way to get it wrong."""
 
-# ruff: noqa: E501 - tables of texts
-
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta

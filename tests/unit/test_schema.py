@@ -1,7 +1,5 @@
 """The schema that editors use agrees with the loader: on the language's own examples, and on mistakes."""
 
-# ruff: noqa: E501 - tables of texts
-
 from __future__ import annotations
 
 import json
