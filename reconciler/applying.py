@@ -125,6 +125,11 @@ class _Run:
             outcome, wrong, message = Outcome.UNKNOWN, unknown, unknown.message
         except ReconcilerError as failure:
             outcome, wrong, message = Outcome.FAILED, failure, failure.message
+            if work.bereft:
+                message = f"the old one is deleted, the new one failed: {message}"
+        exit_code = wrong.exit_code if wrong else 0
+        if outcome is Outcome.FAILED and work.wrote:
+            exit_code = 3  # never "nothing was changed": one of its writes was carried out
         next_step = wrong.next_step if wrong else ""
         if outcome is Outcome.UNKNOWN:
             next_step = f"reconciler refresh {change.address}"
@@ -136,7 +141,7 @@ class _Run:
             request_id=(wrong.request_id if isinstance(wrong, VendorError) else "") or work.request_id,
             id=work.id,
             seconds=clock.monotonic() - began,
-            exit_code=wrong.exit_code if wrong else 0,
+            exit_code=exit_code,
             next_step=next_step,
         )
 
@@ -252,6 +257,12 @@ class _Work:
         self._left: Entry | None = None  # what the last write's success leaves in the ledger
         self.request_id = ""
         self.id = change.observed.id if change.observed else ""
+        self.wrote = False  # whether the vendor carried out any write of it
+
+    @property
+    def bereft(self) -> bool:
+        """Whether a replacement took the old object away and has not brought the new one."""
+        return self._change.action is Action.REPLACE and self.wrote and self._entry is None
 
     def carry_out(self) -> str:
         """Returns a short text for people; raises ReconcilerError's subclasses."""
@@ -459,6 +470,7 @@ class _Work:
 
     def created(self, id: str, started: datetime | None) -> None:
         self.id = id
+        self.wrote = True
         want = self._want
         assert want is not None
         now = self._clock.now()
@@ -495,6 +507,7 @@ class _Work:
         """The last write was answered: its intent is closed before the next one opens, or with the end of the work."""
         if self._open is None:
             return
+        self.wrote = True
         if self._verb is Verb.DELETE and self._entry is not None:
             gone = self._entry
             grave = Tombstone(gone.address, gone.account, gone.identity, gone.id, self._clock.now() + LATEST)

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -69,6 +70,7 @@ class Options:
     now: datetime | None = None
     allow_on_air: tuple[str, ...] = ()
     allow_delete: int | None = None
+    allow_recreate: bool = False
     keep_unchanged: bool = True
     wait: bool = True
 
@@ -439,7 +441,11 @@ class Engine:
     def _guard_reasons(self, changes: Sequence[Change], entries: Mapping[Address, Entry], options: Options) -> list[str]:
         owned = sum(not entry.ended for entry in entries.values())
         changes = [one for one in changes if one.action is not Action.DELETE or one.entry]  # a duplicate, or what came late, is no loss
-        return guards.reasons(changes, owned=owned, limits=self._limits, allow_delete=options.allow_delete, destroy=options.destroy)
+        found = guards.reasons(changes, owned=owned, limits=self._limits, allow_delete=options.allow_delete, destroy=options.destroy)
+        if not options.allow_recreate and not options.destroy:
+            alive = Counter(address.kind for address, entry in entries.items() if not entry.ended)
+            found += guards.shrunken(changes, owned=alive, limits=self._limits)
+        return found
 
     # --- settling what is unknown -------------------------------------------------------------------------------------
 
@@ -617,7 +623,8 @@ class Engine:
         if any(result.outcome is Outcome.UNKNOWN for result in results) or any(change.unsettled for change in plan.changes):
             return 7
         if failed:
-            return 3 if any(result.outcome is Outcome.DONE for result in results) else failed[0].exit_code or 1
+            changed = any(result.outcome is Outcome.DONE or result.exit_code == 3 for result in results)
+            return 3 if changed else failed[0].exit_code or 1
         if any(change.action is Action.BLOCKED for change in plan.changes):
             return 5
         return 0

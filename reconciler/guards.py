@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.model import Action, Change
+from reconciler.model import Action, Change, Presence
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,24 @@ def _most(owned: int, limits: Limits) -> int:
 def refusals(changes: Sequence[Change]) -> list[str]:
     """Changes whose manifests say that touching them on air fails the whole plan."""
     return [f"{change.address}: {change.reason}; needs {change.needs}" for change in changes if change.refused]
+
+
+def shrunken(changes: Sequence[Change], *, owned: Mapping[str, int], limits: Limits) -> list[str]:
+    """A vendor that no longer shows half of what we own has cut its list short, or it is another account: nothing is made again then.
+
+    `owned` counts the live objects that the ledger knows, by kind; kinds with fewer than `limits.floor` are not looked at.
+    """
+    gone = Counter(
+        change.address.kind
+        for change in changes
+        if change.entry and not change.entry.ended and change.observed and change.observed.presence is Presence.ABSENT
+    )
+    return [
+        f"the vendor shows only {owned[kind] - count} of the {owned[kind]} {kind} objects that this workspace owns; "
+        "if the others are really gone, allow it with --allow-recreate"
+        for kind, count in sorted(gone.items())
+        if owned.get(kind, 0) >= limits.floor and count * 2 > owned[kind]
+    ]
 
 
 def vanished(*, wanted: int, owned: int, files: int) -> list[str]:

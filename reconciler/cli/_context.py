@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 WORTH_KEEPING = 128 * 1024  # bytes of manifests; fewer are read faster than their cache is looked after
 
 
+_WITH_SLEEP: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+"""Linux: a laptop that slept must know it. Elsewhere time.monotonic is what there is."""
+
+
 class RealClock:
     """The machine's clocks. RECONCILER_NOW sets where the wall clock begins; it runs on from there."""
 
@@ -46,7 +50,7 @@ class RealClock:
         return datetime.now(UTC) + self._ahead
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return time.monotonic() if _WITH_SLEEP is None else time.clock_gettime(_WITH_SLEEP)
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -65,6 +69,7 @@ class Wish:
     at: str = ""
     allow_on_air: tuple[str, ...] = ()
     allow_delete: int | None = None
+    allow_recreate: bool = False
     allow_env: tuple[str, ...] = ()
     wait: bool = True
 
@@ -84,6 +89,7 @@ class Wish:
             now=instant(self.at, "--at") if self.at else None,
             allow_on_air=self.allow_on_air,
             allow_delete=self.allow_delete,
+            allow_recreate=self.allow_recreate,
             keep_unchanged=keep_unchanged,
             wait=self.wait,
         )
@@ -299,6 +305,7 @@ def selection(wish: Wish, project: Project) -> dict[str, Any]:
         "prune": wish.prune,
         "allow_on_air": list(wish.allow_on_air),
         "allow_delete": wish.allow_delete,
+        "allow_recreate": wish.allow_recreate,
         "zone": project.zone,
     }
 

@@ -46,6 +46,7 @@ def choosing(function: F) -> F:
                 "--allow-on-air", multiple=True, metavar="ADDR", shell_complete=addresses, help="May be touched while on air; repeatable."
             ),
             click.option("--allow-delete", type=click.IntRange(min=0), metavar="N", help="May delete up to N objects."),
+            click.option("--allow-recreate", is_flag=True, help="Most of a kind is gone at the vendor: make it again."),
             click.option("--allow-env", multiple=True, metavar="PATTERN", help="Manifests may read these variables; repeatable."),
         )
     ):
@@ -58,4 +59,7 @@ parallelism = click.option(
     "--parallelism", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N", help="Changes side by side."
 )
 wait = click.option("--wait/--no-wait", default=True, help="Wait until new objects are ready.  [default: wait]")
+untrusted = click.option(
+    "--untrusted", is_flag=True, help="For a stranger's change: no environment, no file references, no credential, no network."
+)
 detailed = click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when anything would change.")

@@ -48,7 +48,9 @@ def read(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and "format_version" in found and "plan_id" in found else None
 
 
-def wish_of(document: Mapping[str, Any], *, allow_on_air: tuple[str, ...], allow_delete: int | None, wait: bool) -> Wish:
+def wish_of(
+    document: Mapping[str, Any], *, allow_on_air: tuple[str, ...], allow_delete: int | None, wait: bool, allow_recreate: bool = False
+) -> Wish:
     """What the plan was asked for, and what apply's flags allow besides."""
     kept = document.get("selection") or {}
     try:
@@ -61,6 +63,7 @@ def wish_of(document: Mapping[str, Any], *, allow_on_air: tuple[str, ...], allow
             prune=bool(kept.get("prune", True)),
             allow_on_air=(*map(str, kept.get("allow_on_air", ())), *allow_on_air),
             allow_delete=allow_delete if allow_delete is not None else kept.get("allow_delete"),
+            allow_recreate=allow_recreate or bool(kept.get("allow_recreate", False)),
             wait=wait,
         )
     except (AttributeError, TypeError):
@@ -72,7 +75,7 @@ def checked(document: Mapping[str, Any], scene: Scene, engine: Engine, wish: Wis
     ledger = scene.ledger(create=True)
     if document.get("lineage") != ledger.lineage or document.get("workspace") != scene.project.workspace:
         raise _stale("it was made for another workspace, or with another ledger")
-    if not hmac.compare_digest(str(document.get("signature", "")), _signature(document, ledger.key)):
+    if not hmac.compare_digest(str(document.get("signature", "")).encode(errors="replace"), _signature(document, ledger.key).encode()):
         raise _stale("it was changed after it was saved, or was never saved with --out or -o json")
     try:
         saved = documents.read_plan(document)

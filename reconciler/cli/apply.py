@@ -54,7 +54,8 @@ def apply(path: str, auto_approve: bool, parallelism: int, allow_env: tuple[str,
         asked = Wish(path=path, allow_env=allow_env, **wish)
     else:
         run.given.environment = run.given.environment or str(document.get("environment", ""))
-        asked = _saved.wish_of(document, allow_on_air=wish["allow_on_air"], allow_delete=wish["allow_delete"], wait=wish["wait"])
+        allowed = {name: wish[name] for name in ("allow_on_air", "allow_delete", "allow_recreate")}
+        asked = _saved.wish_of(document, wait=wish["wait"], **allowed)
     scene = Scene(run, asked.path, allow_env=allow_env)
     doing = Doing(run, scene, asked, parallelism=parallelism)
     if document is None:

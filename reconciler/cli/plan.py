@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler import schedule
 from reconciler.cli import _flags
 from reconciler.cli._session import REPORTS, Session, session
 from reconciler.errors import UsageError
-from reconciler.model import Plan
+from reconciler.model import Action, Change, Plan
 from reconciler.render import json, text
+from reconciler.render.safe import clean
 
 if TYPE_CHECKING:
     from reconciler.cli._context import Scene, Wish
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
 @_flags.detailed
 @click.option("--destroy", is_flag=True, help="Plan to delete all that is owned.")
 @click.option("--at", default="", metavar="TIME", help="Plan as if it were TIME (RFC 3339).")
+@_flags.untrusted
 @_flags.choosing
-def plan(path: str, out: Path | None, detailed_exitcode: bool, allow_env: tuple[str, ...], **wish: Any) -> int:
+def plan(path: str, out: Path | None, detailed_exitcode: bool, untrusted: bool, allow_env: tuple[str, ...], **wish: Any) -> int:
     """Compare the manifests with what is live and say what would change, and why.
 
     Nothing is written to any vendor. The most dangerous comes first; the last line counts. What waits (beyond its
@@ -39,11 +42,22 @@ def plan(path: str, out: Path | None, detailed_exitcode: bool, allow_env: tuple[
     \b
     In CI, tell "nothing to do" (0) from "changes" (2):
       reconciler plan --detailed-exitcode --report github --report markdown=comment.md
+
+    \b
+    For a pull request of somebody you don't know: checks and shows what is declared; what is live stays unread:
+      reconciler plan --untrusted
     """
     from reconciler.cli._context import Scene, Wish
 
     run = session()
     run.formats(*REPORTS)
+    if untrusted:
+        given = [
+            flag for flag, value in {"--out": out, "--detailed-exitcode": detailed_exitcode, "--allow-env": allow_env}.items() if value
+        ]
+        if given or wish["destroy"]:
+            raise UsageError(f"--untrusted compares with nothing: it goes with no {given[0] if given else '--destroy'}")
+        return _declared(run, Scene(run, path), Wish(path=path, **wish))
     asked = Wish(path=path, allow_env=allow_env, **wish)
     scene = Scene(run, path, allow_env=allow_env)
     began = scene.clock.monotonic()
@@ -63,6 +77,41 @@ def plan(path: str, out: Path | None, detailed_exitcode: bool, allow_env: tuple[
         code = 5
     run.report(made, document=document, exit_code=code)
     return code
+
+
+def _declared(run: Session, scene: Scene, wish: Wish) -> int:
+    """What the manifests say, and nothing else: no ledger, no environment, no file they name, no vendor."""
+    loaded = scene.loaded.require()
+    scene.refuse_nothing(loaded)
+    options = scene.options(wish)
+    chosen = [want for want in loaded.desired if options.chooses(want.address, want.labels)]
+    made = Plan(
+        id="",
+        workspace=scene.project.workspace,
+        environment=scene.project.environment,
+        generated_at=options.now or scene.clock.now(),
+        valid_until=None,
+        changes=tuple(
+            Change(want.address, Action.NOOP, "declared; live is unread", account=want.account, place=want.place, desired=want)
+            for want in chosen
+        ),
+        diagnostics=loaded.diagnostics,
+        manifests_digest=loaded.digest,
+        tzdata=schedule.tzdata_version(),
+        files=loaded.files,
+    )
+    document = json.plan(made)
+    if run.given.output == "text":
+        look = run.look()
+        for one in made.changes:
+            span = f"  {look.span(one.desired.window)}" if one.desired and one.desired.window else ""
+            run.out(f"  ? {clean(one.address)}  {clean(one.place)}  {one.reason}{span}")
+        count = f"{len(chosen)} resource{'s' * (len(chosen) != 1)}"
+        run.out(f"{count} declared and valid. Untrusted: live state, ledger, environment and file references were not read.")
+    else:
+        show_plan(run, made, document)
+    run.report(made, document=document)
+    return 0
 
 
 def planned(scene: Scene, wish: Wish, *, create: bool = False, keep_unchanged: bool = False) -> Plan:

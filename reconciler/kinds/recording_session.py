@@ -150,7 +150,7 @@ RULES: dict[str, tuple[str, str]] = {
 }
 
 START = Operation(VENDOR, "StartRecord", pace=60)
-UPDATE = Operation(VENDOR, "UpdateRecord", pace=60, repeatable=True)
+UPDATE = Operation(VENDOR, "UpdateRecord", pace=60)  # a late first sending could undo a later update, and no read would tell
 STOP = Operation(VENDOR, "StopRecord", pace=60, repeatable=True)
 GET = Operation(VENDOR, "GetRecordTask", method="GET", pace=60, safe=True)
 

@@ -130,7 +130,7 @@ def _make(path: Path) -> None:
         with _clear(str(path)):
             db = sqlite3.connect(draft, isolation_level=None)
             try:
-                db.execute("PRAGMA journal_mode = WAL")
+                # not in WAL mode yet: there, what a full disk keeps out of the file itself is lost at close without a word
                 db.execute("PRAGMA synchronous = FULL")
                 db.execute("BEGIN")
                 _lay_out(db)

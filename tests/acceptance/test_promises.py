@@ -101,6 +101,26 @@ def test_an_empty_variable_is_not_suggested_for_itself(meet: Meet) -> None:
     assert "did you mean PUSH_KEY" not in said.err
 
 
+REFUSAL = '{"ResponseMetadata":{"RequestId":"r","Error":{"Code":"InvalidParam","Message":"no"}}}'
+
+
+@pytest.mark.parametrize("broken", ["CreatePullToPushTask", "StopPullToPushTask"], ids=["after the delete", "after the create"])
+def test_a_change_that_fails_half_way_is_never_told_as_nothing_changed(meet: Meet, broken: str) -> None:
+    bench = meet()
+    declared = relay(enabled=broken.startswith("Create"))
+    if declared["spec"]["enabled"]:
+        bench.write("m.yaml", declared)
+        bench.apply()
+        declared["spec"]["group"] = "another"
+    bench.write("m.yaml", declared)
+    bench.fake.fault(broken, "status", status=400, body=REFUSAL, headers={"Content-Type": "application/json"})
+    said = bench.apply(code=3)
+    assert ("the old one is deleted" in said.out) == declared["spec"]["enabled"]
+    bench.apply()
+    assert bench.changes() == {}
+    assert len(bench.fake.relays) == 1
+
+
 def test_protection_outlives_the_manifest(meet: Meet) -> None:
     bench = meet()
     keep, other = relay("keep", life={"protect": True}), relay("other")

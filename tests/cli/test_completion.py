@@ -25,7 +25,7 @@ def test_each_shell_has_its_script(shell: str, project: Path, reconciler: Comman
     ("words", "index", "found"),
     [
         pytest.param("reconciler pl", 1, ["plan"], id="a command"),
-        pytest.param("reconciler state ", 2, ["list", "mv", "rm", "show"], id="a subcommand"),
+        pytest.param("reconciler state ", 2, ["list", "mv", "rebuild", "rm", "show"], id="a subcommand"),
         pytest.param("reconciler plan --detailed", 2, ["--detailed-exitcode"], id="a flag"),
         pytest.param("reconciler plan --target RelayTask/e", 3, ["RelayTask/evening"], id="an address"),
         pytest.param("reconciler schema Cl", 2, ["Clip"], id="a kind"),

@@ -6,6 +6,7 @@ A case is one line of text; `python -m tests.crash.replay "relay create reset af
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
@@ -479,6 +480,8 @@ def check(trial: Trial) -> None:
     wanted = trial.verb.alive * len(case.kind.split("+"))
     assert len(alive) == wanted, f"{len(alive)} live objects, wanted {wanted}: {alive}: {case.replay}"
     assert oracle.most() <= 1 or case.belied, f"two live objects of one identity at one time: {case.replay}"
+    if case.verb == "update" and "recording" in case.kind:  # no read tells, so look behind the curtain
+        assert "\"Alpha\": 0.5" in json.dumps(trial.world.data["rtc"]["runs"]), f"the update was lost: {case.replay}"
     ledger = trial.open()
     try:
         now = trial.clock.now()

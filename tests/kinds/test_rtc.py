@@ -93,7 +93,7 @@ def test_a_session_is_started_and_stopped_by_us_and_seen_for_72_hours(kind):
     ("operation", "method", "pace", "safe", "repeatable"),
     [
         (recording_session.START, "POST", 60, False, False),
-        (recording_session.UPDATE, "POST", 60, False, True),
+        (recording_session.UPDATE, "POST", 60, False, False),
         (recording_session.STOP, "POST", 60, False, True),
         (recording_session.GET, "GET", 60, True, True),
         (segment_session.START, "POST", 60, False, False),
