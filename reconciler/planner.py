@@ -480,9 +480,16 @@ def _on_air(case: Case) -> Change:
 
 
 def _may_touch(case: Case) -> bool:
-    """Whether a change that interrupts nothing may be made now: by policy, or because there is no end of a window to wait for."""
-    assert case.want is not None
-    return case.want.lifecycle.on_air_change is OnAirChange.APPLY or case.want.window is None
+    """Whether a change that interrupts nothing may be made now.
+
+    By policy; or because there is no end of a window to wait for; or because it only gives more air time, which waiting would cut off.
+    """
+    want = case.want
+    assert want is not None
+    if want.lifecycle.on_air_change is OnAirChange.APPLY or want.window is None:
+        return True
+    longer = [one for one in case.fields if one.path == "schedule.end" and one.before and one.after and one.after > one.before]
+    return want.lifecycle.on_air_change is OnAirChange.DEFER and len(longer) == len(case.fields)
 
 
 def _guarded(case: Case, action: Action, reason: str, *, policy: OnAirChange, window: Window | None, cost: float) -> Change:

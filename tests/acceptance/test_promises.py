@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -145,38 +144,6 @@ def test_a_selection_deletes_nothing_outside_of_it(meet: Meet) -> None:
     bench.apply("--target", "RelayTask/mine")
     assert len(bench.fake.relays) == 2
     assert bench.changes() == {"RelayTask/gone": "delete"}
-
-
-def test_a_saved_plan_is_good_once_and_for_what_it_saw(meet: Meet) -> None:
-    bench = meet()
-    declared = relay()
-    bench.write("m.yaml", declared)
-    bench.plan("--out", "p.json")
-    assert bench("apply", "p.json").code == 0
-    assert bench("apply", "p.json").code == 6
-    declared["spec"]["callbackUrl"] = "https://ops.example.com/"
-    bench.write("m.yaml", declared)
-    bench.plan("--out", "p.json")
-    next(iter(bench.fake.relays.values()))["SrcAddr"] = "http://pull.example.com/else.flv"
-    since = len(bench.fake.calls)
-    assert bench("apply", "p.json").code == 6
-    assert bench.fake.writes(since) == []
-
-
-def test_nothing_on_air_is_touched_without_leave(meet: Meet) -> None:
-    bench = meet()
-    declared = relay("air", -10, 50)
-    bench.write("m.yaml", declared)
-    bench.apply()
-    declared["spec"]["source"]["url"] = "http://pull.example.com/else.flv"
-    since = len(bench.fake.calls)
-    for policy, code in (("defer", 0), ("refuse", 5), ("apply", 5)):
-        bench.write("m.yaml", copy.deepcopy(declared) | {"lifecycle": {"onAirChange": policy}})
-        bench.apply(code=code)
-        assert bench.fake.writes(since) == [], policy
-    bench.apply("--allow-on-air", "RelayTask/air")
-    assert bench.fake.writes(since) == ["UpdatePullToPushTask"]
-    assert bench.changes() == {}
 
 
 def test_no_secret_is_kept_in_the_project(meet: Meet) -> None:

@@ -481,7 +481,7 @@ def check(trial: Trial) -> None:
     assert len(alive) == wanted, f"{len(alive)} live objects, wanted {wanted}: {alive}: {case.replay}"
     assert oracle.most() <= 1 or case.belied, f"two live objects of one identity at one time: {case.replay}"
     if case.verb == "update" and "recording" in case.kind:  # no read tells, so look behind the curtain
-        assert "\"Alpha\": 0.5" in json.dumps(trial.world.data["rtc"]["runs"]), f"the update was lost: {case.replay}"
+        assert '"Alpha": 0.5' in json.dumps(trial.world.data["rtc"]["runs"]), f"the update was lost: {case.replay}"
     ledger = trial.open()
     try:
         now = trial.clock.now()

@@ -82,12 +82,17 @@ def test_apply_is_blocked_until_named_and_refuse_stops_the_whole_plan(tmp_path: 
     assert "UpdatePullToPushTask" not in stage.calls()
 
 
-def test_more_air_time_is_given_at_once_where_the_policy_is_apply(tmp_path: Path) -> None:
-    stage = Stage(tmp_path).write(relay("12:30", "14:00", policy="apply"))
+@pytest.mark.parametrize(("policy", "expected"), [("apply", "update"), ("defer", "update"), ("refuse", "blocked")])
+def test_more_air_time_is_given_at_once_because_waiting_would_cut_it_off(tmp_path: Path, policy: str, expected: str) -> None:
+    stage = Stage(tmp_path).write(relay("12:30", "14:00", policy=policy))
     stage.apply()
     stage.advance(hours=1)
-    stage.write(relay("12:30", "14:30", policy="apply"))
-    assert stage.actions() == {CUP: "update"}
+    stage.write(relay("12:30", "13:45", policy="defer"))
+    assert stage.actions() == {CUP: "wait"}, "less air time is no such thing"
+    stage.write(relay("12:30", "14:30", policy=policy))
+    assert stage.actions() == {CUP: expected}
+    if expected == "blocked":
+        return
     stage.apply()
     assert stage.actions() == {}
 
