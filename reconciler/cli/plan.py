@@ -44,7 +44,7 @@ def plan(path: str, out: Path | None, detailed_exitcode: bool, untrusted: bool, 
       reconciler plan --detailed-exitcode --report github --report markdown=comment.md
 
     \b
-    For a pull request of somebody you don't know: checks and shows what is declared; what is live stays unread:
+    For a pull request of somebody you don't know; what is live stays unread:
       reconciler plan --untrusted
     """
     from reconciler.cli._context import Scene, Wish
