@@ -253,6 +253,7 @@ class _Work:
         self._want: Desired | None = change.desired
         self._entry: Entry | None = change.entry
         self._sealed: Values | None = None
+        self._made = ""  # the id of what was created, once the vendor confirmed it
         self._doubted: datetime | None = None  # when a create was first sent that was then refused, by whomever
         self._left: Entry | None = None  # what the last write's success leaves in the ledger
         self.request_id = ""
@@ -436,13 +437,13 @@ class _Work:
             id=self._ledger.new_id(),
             address=change.address,
             account=change.account,
-            verb=self._verb,
+            verb=Verb.UPDATE if self._made else self._verb,  # what follows a confirmed creation makes nothing any more
             action=call.action,
             identity=identity,
             incarnation=incarnation,
             sent=now,
             horizon=now + self._kind.settle,
-            target=change.observed.id if change.observed else "",
+            target=self._made or (change.observed.id if change.observed else ""),
             desired=self._sealed,
             window=want.window if want else None,
         )
@@ -456,7 +457,7 @@ class _Work:
         self._refused(why)
 
     def _refused(self, why: VendorError) -> None:
-        if self._open is not None and self._doubted is not None:
+        if self._open is not None and self._open.verb is Verb.CREATE and self._doubted is not None:
             # a rate limit or a proxy may have refused what was done: should it be seen after all, it is known to be ours
             self.request_id = why.request_id or self.request_id
             grave = Tombstone(self._open.address, self._open.account, self._open.identity, "", self._doubted + LATEST)
@@ -469,7 +470,7 @@ class _Work:
         self._void(self._ledger.unknown, why)
 
     def created(self, id: str, started: datetime | None) -> None:
-        self.id = id
+        self.id = self._made = id
         self.wrote = True
         want = self._want
         assert want is not None
@@ -494,7 +495,7 @@ class _Work:
             self._ledger.put(entry)
 
     def happened(self, call: Call) -> bool:
-        if self._open is None or self._verb is not Verb.CREATE:
+        if self._open is None or self._open.verb is not Verb.CREATE:
             return False
         self._doubted = self._doubted or self._open.sent
         try:

@@ -61,7 +61,7 @@ class Sweep:
 def sweep(
     chunk: Chunk, folder: Path, *, budget: int, seed: str = "0", exhaustive: bool = True, endless: bool = True, patience: int = 20
 ) -> Sweep:
-    """Up to `budget` cases: all single faults, then kills drawn from the whole product and, once that is used up, two faults and two kills.
+    """Up to `budget` cases: single faults, then kills at any point of those and, once that is used up, two faults and two kills.
 
     Not `exhaustive`: drawn from everything at once. Not `endless`: the product only, whatever the budget.
     """
@@ -76,6 +76,8 @@ def sweep(
         while done.ran < budget and len(done.failures) < patience:
             done.attempt(next(mixed), folder)
         return done
+    if endless and len(singles) > budget // 3:  # a small sample still has room for kills
+        singles = draw.sample(singles, budget // 3)
     for base in singles:
         points[base], _ = done.attempt(base, folder)
     kills = [replace(base, kill=kill) for base, passed in points.items() for kill in range(1, passed + 1)]
