@@ -33,14 +33,15 @@ from reconciler.model import (
     Reply,
     Result,
     Scheduling,
+    Stage,
     Steps,
     Values,
     Verb,
 )
 from reconciler.settling import LATEST, policy
 
-_PAST = {Verb.CREATE: "created", Verb.UPDATE: "updated", Verb.START: "started", Verb.STOP: "stopped", Verb.DELETE: "deleted"}
 GRACE = 6.0  # seconds after the first interrupt in which answers on the way are still awaited
+MISMADE = ("Failed", "Gone")  # how a kind says that an object will never be ready
 RENEW = 30.0  # seconds of the lease that must be left
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -127,6 +128,8 @@ class _Run:
             outcome, wrong, message = Outcome.FAILED, failure, failure.message
             if work.bereft:
                 message = f"the old one is deleted, the new one failed: {message}"
+            elif work.kept:
+                message = f"the old one is kept: {message}"
         exit_code = wrong.exit_code if wrong else 0
         if outcome is Outcome.FAILED and work.wrote:
             exit_code = 3  # never "nothing was changed": one of its writes was carried out
@@ -255,10 +258,13 @@ class _Work:
         self._sealed: Values | None = None
         self._made = ""  # the id of what was created, once the vendor confirmed it
         self._doubted: datetime | None = None  # when a create was first sent that was then refused, by whomever
-        self._left: Entry | None = None  # what the last write's success leaves in the ledger
+        self._target = change.observed.id if change.observed else ""  # whom the next write is for
+        self._gone: Entry | None = None  # whom it deletes
+        self._left: Entry | None = None  # what its success leaves in the ledger
         self.request_id = ""
         self.id = change.observed.id if change.observed else ""
         self.wrote = False  # whether the vendor carried out any write of it
+        self.kept = False  # whether the object that is to be replaced is still there
 
     @property
     def bereft(self) -> bool:
@@ -267,18 +273,26 @@ class _Work:
 
     def carry_out(self) -> str:
         """Returns a short text for people; raises ReconcilerError's subclasses."""
+        address = self._change.address
+        if self._entry is not None and self._entry.address != address:
+            self._ledger.move(self._entry.address, address)
+            self._entry = replace(self._entry, address=address)
+        try:
+            return self._carried_out()
+        except NotReady as wrong:
+            if wrong.code in MISMADE and self._entry is not None and self._entry.former is not None:
+                self._put_back()
+            raise
+
+    def _carried_out(self) -> str:
         change = self._change
-        if self._entry is not None and self._entry.address != change.address:
-            self._ledger.move(self._entry.address, change.address)
-            self._entry = replace(self._entry, address=change.address)
         match change.action:
             case Action.CREATE:
                 return self._create()
             case Action.UPDATE:
                 return self._update()
             case Action.REPLACE:
-                self._delete()
-                return self._create()
+                return self._replace()
             case Action.DELETE:
                 return self._delete()
             case Action.STOP:
@@ -289,7 +303,7 @@ class _Work:
                 self._ledger.put(self._adopted())
                 return "adopted"
             case Action.FORGET:
-                self._retire()
+                self._retire(self._entry)
                 self._ledger.remove(change.address)
                 return "forgotten"
         raise ReconcilerError(f"{change.action} is nothing to carry out")
@@ -303,22 +317,53 @@ class _Work:
         self._want, self._verb = want, Verb.CREATE
         self._sealed = self._ledger.seal_values(want.values)
         point("engine.create")
-        return self._drive(self._kind.create(want)) or "created"
+        ready = self._drive(self._kind.create(want))
+        return "created" if ready else "created, not waited for"
+
+    def _replace(self) -> str:
+        """The old one goes first, or last: where the kind can have both, it is kept until the new one is ready."""
+        if not self._kind.create_first:
+            self._delete()
+            return self._create()
+        live, entry = self._change.observed, self._entry
+        assert live is not None
+        if entry is None:  # found by our mark: from now on in the ledger, or nobody would know it beside the new one
+            self._entry = replace(self._adopted(), applied=self._ledger.seal_values(live.values))
+            self._ledger.put(self._entry)
+        elif entry.former is not None and live.stage is Stage.READY:
+            self._drop_former()
+        elif entry.former is not None:
+            self._put_back()
+        elif live.stage is Stage.FAILED:
+            self._delete()
+        self.kept = self._entry is not None
+        self._target = ""
+        said = self._create()
+        if not self.kept:
+            return said
+        if said != "created":
+            return f"{said}; the old one is kept until it is ready"
+        self._drop_former()
+        return "replaced"
 
     def _update(self) -> str:
         self._check_unchanged()
         want, live = self._pair()
+        making = live.stage is Stage.MAKING
+        self.kept = self._entry is not None and self._entry.former is not None
         enabled = [one for one in self._change.fields if one.path == "spec.enabled"]
         rest = [one.path for one in self._change.fields if one.path != "spec.enabled"]
         if want.timing and live.window and live.window.start > want.timing.window.start and live.window.start <= self._clock.now():
             want = self._want = self._kind.joined(want, live.window.start)
         self._sealed = self._ledger.seal_values(want.values)
-        if rest:
-            self._drive(self._kind.update(want, live, rest))
+        if (rest or making) and not self._drive(self._kind.update(want, live, rest), ready=making):
+            return "being made, not waited for"
         if enabled:
             self._verb = Verb.START if want.values.get("enabled", True) else Verb.STOP
             self._drive(self._kind.start(want, live) if self._verb is Verb.START else self._kind.stop(live))
-        self._ledger.put(self._adopted())
+        self._entry = self._adopted()
+        self._ledger.put(self._entry)
+        self._drop_former()
         return "updated" if self._shows(want) else "updated; the vendor's read does not show it yet"
 
     def _start(self) -> str:
@@ -346,14 +391,37 @@ class _Work:
     def _delete(self) -> str:
         live = self._change.observed
         assert live is not None
-        self._verb = Verb.DELETE
-        self._retire()
+        self._drop_former()
+        self._retire(self._entry)
         if live.presence is not Presence.ABSENT or self._entry is not None:
-            self._drive(self._kind.delete(live))
-        if self._entry is not None:
-            self._ledger.remove(self._change.address)
-            self._entry = None
+            self._remove(live, self._entry, left=None)
         return "deleted"
+
+    def _drop_former(self) -> None:
+        """Deletes what the object has taken the place of, if there still is such a one."""
+        entry = self._entry
+        if entry is not None and entry.former is not None:
+            self._retire(entry.former)
+            self._remove(_known(entry.former), entry.former, left=replace(entry, former=None))
+        self.kept = False
+
+    def _put_back(self) -> None:
+        """Deletes an object that could not take the place of another: that one is the address's again."""
+        entry = self._entry
+        assert entry is not None
+        assert entry.former is not None
+        self._retire(entry)
+        self._remove(_known(entry), entry, left=replace(entry.former, address=entry.address))
+        self.id, self.kept = entry.former.id, True
+
+    def _remove(self, live: Observed, gone: Entry | None, *, left: Entry | None) -> None:
+        """Deletes one object; the ledger then has `left` where it had `gone`, or nothing."""
+        self._verb, self._target, self._gone, self._left = Verb.DELETE, live.id, gone, left
+        self._drive(self._kind.delete(live))
+        if gone is not None and self._entry is not left:  # it was gone before: the vendor refused, and that is as good
+            self._ledger.put(left) if left else self._ledger.remove(gone.address)
+            self._entry = left
+        self._gone = self._left = None
 
     def _check_unchanged(self) -> None:
         """What can be read one by one is read again right before it is changed. A list was read for the plan just now."""
@@ -388,15 +456,18 @@ class _Work:
         applied = self._ledger.open_values(self._entry.applied) if self._entry and self._entry.applied is not None else None
         return want, replace(live, values=diff.filled(live.values, unread=live.unread, applied=applied))
 
-    def _drive(self, steps: Steps[Any]) -> str:
-        """Runs a verb's steps to their end; what a kind makes of an answer closes the intent of the call that got it."""
+    def _drive(self, steps: Steps[Any], *, ready: bool = False) -> bool:
+        """Runs a verb's steps to their end; what a kind makes of an answer closes the intent of the call that got it.
+
+        False when that end was not waited for. `ready` says that the steps wait for the object itself: to have no time is then a failure.
+        """
         limit = (self._want.lifecycle.timeout if self._want else None) or self._kind.timeout
         try:
             self._courier.run(steps, journal=self, deadline=limit.total_seconds() if self._crew.wait else 0.0)
         except NotReady as late:
             self._close()
-            if late.code == "Timeout" and (not self._crew.wait or self._verb is not Verb.CREATE):
-                return "" if self._crew.wait else f"{_PAST[self._verb]}, not waited for"
+            if late.code == "Timeout" and (not self._crew.wait or (self._verb is not Verb.CREATE and not ready)):
+                return False
             raise
         except VendorError as wrong:
             if isinstance(wrong, OutcomeUnknown):
@@ -407,7 +478,7 @@ class _Work:
                 self._close()
             raise
         self._close()
-        return ""
+        return True
 
     def _void(self, how: Callable[[Lease, str, str], None], why: VendorError) -> None:
         """The open intent, if there still is one, came to nothing certain, or to nothing."""
@@ -428,22 +499,22 @@ class _Work:
         self._close()
         self._call = call
         change = self._change
-        want, entry = self._want, self._entry
+        want, gone = self._want, self._gone
         if want is not None and self._verb is not Verb.DELETE:
             identity, incarnation = self._kind.identity(want), want.incarnation
         else:
-            identity, incarnation = (entry.identity, entry.incarnation) if entry else ("", 1)
+            identity, incarnation = (gone.identity, gone.incarnation) if gone else ("", 1)
         intent = Intent(
             id=self._ledger.new_id(),
             address=change.address,
             account=change.account,
-            verb=Verb.UPDATE if self._made else self._verb,  # what follows a confirmed creation makes nothing any more
+            verb=Verb.UPDATE if self._made and self._verb is Verb.CREATE else self._verb,  # what follows a confirmed creation makes nothing
             action=call.action,
             identity=identity,
             incarnation=incarnation,
             sent=now,
             horizon=now + self._kind.settle,
-            target=self._made or (change.observed.id if change.observed else ""),
+            target=self._target,
             desired=self._sealed,
             window=want.window if want else None,
         )
@@ -470,7 +541,7 @@ class _Work:
         self._void(self._ledger.unknown, why)
 
     def created(self, id: str, started: datetime | None) -> None:
-        self.id = self._made = id
+        self.id = self._made = self._target = id
         self.wrote = True
         want = self._want
         assert want is not None
@@ -485,6 +556,7 @@ class _Work:
             window=want.window,
             started=started or (now if self._kind.scheduling is Scheduling.RUNNER else None),
             changed=now,
+            former=self._entry if self.kept else None,
             **policy(want),
         )
         self._entry = entry
@@ -509,14 +581,14 @@ class _Work:
         if self._open is None:
             return
         self.wrote = True
-        if self._verb is Verb.DELETE and self._entry is not None:
-            gone = self._entry
-            grave = Tombstone(gone.address, gone.account, gone.identity, gone.id, self._clock.now() + LATEST)
-            self._ledger.confirm(self._lease, self._open.id, entry=None, remove=True, tombstone=grave, request_id=self.request_id)
-            self._entry = None
+        if self._verb is Verb.DELETE and self._gone is not None:
+            gone, left = self._gone, self._left
+            grave = Tombstone(self._change.address, gone.account, gone.identity, gone.id, self._clock.now() + LATEST)
+            self._ledger.confirm(self._lease, self._open.id, entry=left, remove=left is None, tombstone=grave, request_id=self.request_id)
+            self._entry = left
         else:
             self._ledger.confirm(self._lease, self._open.id, entry=self._left, request_id=self.request_id)
-        self._open = self._left = None
+        self._open = self._gone = self._left = None
 
     # entries
 
@@ -527,16 +599,16 @@ class _Work:
         first = replace(want, incarnation=1)
         used = int(self._ledger.note(self._used_key(first)) or 0)
         entry = self._entry
-        if entry is not None and self._kind.identity(replace(want, incarnation=entry.incarnation)) == entry.identity:
+        if entry is not None and (self.kept or self._kind.identity(replace(want, incarnation=entry.incarnation)) == entry.identity):
             used = max(used, entry.incarnation)
         return replace(want, incarnation=used + 1)
 
     def _used_key(self, first: Desired) -> str:
         return f"incarnation/{first.address.kind}/{self._kind.identity(first)}"
 
-    def _retire(self) -> None:
+    def _retire(self, entry: Entry | None) -> None:
         """Remembers that this incarnation was used, before its entry goes: its identity is never given to another object."""
-        entry, want = self._entry, self._change.desired
+        want = self._change.desired
         if entry is None:
             return
         self._ledger.set_note(f"incarnation/{entry.address.kind}/{_base(entry)}", str(entry.incarnation))
@@ -557,6 +629,7 @@ class _Work:
             window=want.window,
             started=live.started or (self._entry.started if self._entry else None),
             changed=self._clock.now(),
+            former=self._entry.former if self._entry else None,
             **policy(want),
         )
 
@@ -569,6 +642,11 @@ class _Work:
         self._keep()
         change = self._change
         self._crew.tell(Event("apply_progress", self._clock.now(), change.address, change.action.value, pause.note, pause.progress))
+
+
+def _known(entry: Entry) -> Observed:
+    """An object as far as the ledger tells, for a kind that deletes by the id alone."""
+    return Observed(entry.address, Presence.LIVE, id=entry.id)
 
 
 def _base(entry: Entry) -> str:

@@ -1,27 +1,25 @@
-"""Documents that were read and found right, kept by the content of their file. Deleting it changes nothing but time.
+"""YAML that was parsed and found sound, kept by the content of its file. Deleting it changes nothing but time.
 
-An entry is JSON under a keyed digest: nobody who can merely put files into the project can make a manifest mean something else.
+An entry lies under a keyed digest: nobody who can merely put files into the project can make a manifest mean something else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import json
+import marshal
 import os
 import secrets
+import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from reconciler.model import Address, Desired, Late, Lifecycle, OnAirChange, Place, Secret, Timing, Url, Window
-
-_FORMAT = b"1"
+_FORMAT = f"2 {sys.implementation.cache_tag}".encode()  # marshal is Python's own, and each version's
 
 
 @dataclass(slots=True)
@@ -32,8 +30,8 @@ class Cache:
     key: bytes
     used: set[str] = field(default_factory=set)
 
-    def get(self, digest: bytes) -> list[Any] | None:
-        """The rows kept under a digest; None when there are none that can be trusted."""
+    def get(self, digest: bytes) -> Any:
+        """The plain data kept under a digest; None when there is none that can be trusted."""
         name = self._name(digest)
         try:
             sealed = (self.folder / name).read_bytes()
@@ -43,13 +41,12 @@ class Cache:
         if not hmac.compare_digest(seal, self._seal(name, body)):
             return None
         self.used.add(name)
-        rows: list[Any] = json.loads(body)
-        return rows
+        return marshal.loads(body)  # noqa: S302  written by this very program for this very person
 
-    def put(self, digest: bytes, rows: Sequence[Any]) -> None:
-        """Keeps rows under a digest. A full or read-only disk is no failure: the next run reads the YAML again."""
+    def put(self, digest: bytes, data: Any) -> None:
+        """Keeps plain data under a digest. A full or read-only disk is no failure: the next run reads the YAML again."""
         name = self._name(digest)
-        body = json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
+        body = marshal.dumps(data)
         with suppress(OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, draft = tempfile.mkstemp(dir=self.folder, prefix=".draft-")
@@ -103,91 +100,3 @@ def _code() -> bytes:
         found = path.stat()
         digest.update(f"{path.name} {found.st_size} {found.st_mtime_ns}\n".encode())
     return digest.digest()
-
-
-# --- documents <-> rows -----------------------------------------------------------------------------------------------
-
-
-def frozen(want: Desired, index: int) -> list[Any]:
-    """A document as JSON; what JSON does not know stands in a list of its own, with its path."""
-    special: list[Any] = []
-    values = _plain(want.values, [], special)
-    timing, life = want.timing, want.lifecycle
-    return [
-        want.address.kind,
-        want.address.name,
-        values,
-        special,
-        [index, want.place.line, want.place.column],
-        want.account,
-        [*_times(timing.window), timing.horizon.total_seconds(), timing.lead.total_seconds(), timing.late] if timing else None,
-        None
-        if life == _NO_LIFE
-        else [life.protect, life.on_air_change, life.restart_on_end, life.retain, life.timeout.total_seconds() if life.timeout else None],
-        dict(want.labels),
-        [list(address) for address in want.depends_on],
-        want.renamed_from,
-    ]
-
-
-def thawed(row: list[Any], *, file: str, workspace: str, places: Any) -> Desired:
-    kind, name, values, special, (_, line, column), account, times, life, labels, depends_on, renamed_from = row
-    for path, form, text, *rest in special:
-        here = values
-        for step in path[:-1]:
-            here = here[step]
-        here[path[-1]] = _MADE[form](text, *rest)
-    return Desired(
-        address=Address(kind, name),
-        values=values,
-        place=Place(file, line, column),
-        account=account,
-        workspace=workspace,
-        timing=_timing(*times) if times else None,
-        lifecycle=_lifecycle(*life) if life else _NO_LIFE,
-        labels=labels,
-        depends_on=tuple(Address(*address) for address in depends_on),
-        renamed_from=renamed_from,
-        places=places,
-    )
-
-
-_NO_LIFE = Lifecycle()
-_MADE: dict[str, Callable[..., Any]] = {
-    "url": lambda text, reference: Url(text, reference=reference),
-    "secret": lambda text, reference: Secret(text, reference=reference),
-    "time": datetime.fromisoformat,
-}
-
-
-def _plain(value: Any, path: list[str | int], special: list[Any]) -> Any:
-    if isinstance(value, Secret):
-        special.append([path, "url" if isinstance(value, Url) else "secret", value.reveal() if value.known else None, value.reference])
-        return None
-    if isinstance(value, datetime):
-        special.append([path, "time", value.isoformat()])
-        return None
-    if isinstance(value, dict):
-        return {key: item if type(item) in _JSON else _plain(item, [*path, key], special) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [item if type(item) in _JSON else _plain(item, [*path, at], special) for at, item in enumerate(value)]
-    return value
-
-
-_JSON = frozenset({str, int, float, bool})
-
-
-def _times(window: Window) -> Iterable[str | None]:
-    return window.start.isoformat(), window.end.isoformat() if window.end else None
-
-
-def _timing(start: str, end: str | None, horizon: float, lead: float, late: str) -> Timing:
-    window = Window(datetime.fromisoformat(start), datetime.fromisoformat(end) if end else None)
-    return Timing(window, timedelta(seconds=horizon), timedelta(seconds=lead), _LATE[late])
-
-
-def _lifecycle(protect: bool, on_air: str, restart: bool, retain: bool, timeout: float | None) -> Lifecycle:
-    return Lifecycle(protect, OnAirChange(on_air), restart, retain, None if timeout is None else timedelta(seconds=timeout))
-
-
-_LATE = {late.value: late for late in Late}

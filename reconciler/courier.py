@@ -120,7 +120,10 @@ class Pacer:
 
 
 class Courier:
-    """Carries one account's steps to the vendors and back. Thread safe; `side` is the width of a Batch."""
+    """Carries one account's steps to the vendors and back. Thread safe; `side` is the width of a Batch.
+
+    Once `halted`, nothing is tried again. Once `abandoned`, nobody waits for an answer: nothing more is sent.
+    """
 
     def __init__(
         self,
@@ -131,6 +134,7 @@ class Courier:
         *,
         side: int = 8,
         halted: Callable[[], bool] = lambda: False,
+        abandoned: Callable[[], bool] = lambda: False,
         on_pause: Callable[[Pause], None] | None = None,
     ) -> None:
         self._account = account
@@ -139,6 +143,7 @@ class Courier:
         self._pacer = pacer
         self._side = side
         self._halted = halted
+        self._abandoned = abandoned
         self._on_pause = on_pause
 
     def run(self, steps: Steps[T], *, journal: Journal | None = None, deadline: float | None = None) -> T:
@@ -214,7 +219,7 @@ class Courier:
             try:
                 return self._once(call)
             except Unavailable:
-                if attempt == READ_TRIES or self._halted():
+                if attempt == READ_TRIES or self._halted() or self._abandoned():
                     raise
                 self._clock.sleep(0.3 * 2**attempt)
         raise AssertionError("unreachable")
@@ -270,6 +275,8 @@ class Courier:
         """
         waited = 0.0
         for attempt in range(1, THROTTLE_TRIES + 1):
+            if self._abandoned():
+                raise Unavailable(f"{call.action} was not sent: nobody waits for its answer")
             self._pacer.wait(self._account, call)
             if journal is not None:
                 call = replace(call, by=self._clock.monotonic() + VALID)

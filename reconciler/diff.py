@@ -21,7 +21,7 @@ def differences(
 
     Paths in `unread` are compared with `applied`, the ledger's record, and carry its evidence; without a record they count as equal.
     """
-    if not unread and want == live:
+    if not unread and (want is live or want == live):
         return []
     found: list[FieldChange] = []
     if "" in unread:

@@ -12,8 +12,8 @@ import os
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,9 +21,10 @@ from typing import Any
 from reconciler import diff, guards, planner, settling, timeline
 from reconciler.applying import Crew, carry_out
 from reconciler.courier import Courier, Pacer
-from reconciler.errors import ReconcilerError, Stale, Stopped, UsageError
-from reconciler.ledger import Ledger, Tombstone
+from reconciler.errors import Stale, Stopped, UsageError
+from reconciler.ledger import Lease, Ledger, Tombstone
 from reconciler.memory import uncollected
+from reconciler.mistakes import did_you_mean
 from reconciler.model import (
     Action,
     Address,
@@ -34,9 +35,7 @@ from reconciler.model import (
     Diagnostic,
     Entry,
     Event,
-    Intent,
     Kind,
-    Lookup,
     Match,
     Observed,
     Outcome,
@@ -48,11 +47,10 @@ from reconciler.model import (
     Severity,
     Stage,
     Stranger,
-    Survey,
     Transport,
     Values,
-    Verb,
 )
+from reconciler.observing import Observer, World
 
 MAX_AGE = timedelta(hours=24)  # no plan is worth more than a day
 
@@ -97,18 +95,6 @@ class Wanted:
     files: int = 0
     diagnostics: tuple[Diagnostic, ...] = ()
     resolve: Callable[[Sequence[Desired]], Sequence[Desired]] = lambda desired: desired
-
-
-@dataclass(slots=True)
-class World:
-    """What the vendors' reads and the ledger said at one instant; settling corrects it in place."""
-
-    seen: dict[Address, Observed]
-    entries: Mapping[Address, Entry]
-    intents: dict[Address, Intent]
-    strangers: list[Stranger]
-    counts: dict[str, int]
-    settled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +146,8 @@ class Engine:
         self._emit = on_event
         self._pacer = Pacer(clock)
         self._halt = threading.Event()
+        self._side = 1 if parallelism == 1 else 8
+        self._observer = Observer(workspace=workspace, kinds=kinds, ledger=ledger, courier=self._reader, threads=parallelism != 1)
 
     def halt(self) -> None:
         """Start nothing new. Safe to call from a signal handler."""
@@ -171,103 +159,14 @@ class Engine:
             self._wanted = self._wanted()
         return self._wanted
 
-    # --- observe ------------------------------------------------------------------------------------------------------
-
-    def observe(
-        self,
-        desired: Sequence[Desired],
-        entries: Mapping[Address, Entry],
-        *,
-        now: datetime,
-        chosen: Callable[[Address], bool] = lambda _: True,
-    ) -> World:
-        """Asks the vendors where every declared or remembered object is. One conversation per account and kind, side by side.
-
-        Of what is neither, only what is `chosen`: writes without a known result, and what was deleted and may come to life late.
-        """
-        known = {*entries, *(want.address for want in desired)}
-        intents = {one.address: one for one in self._ledger.open_intents() if one.address in known or chosen(one.address)}
-        buried = self._ledger.tombstones()
-        asks = self._lookups(desired, entries, intents, now, {one.address: one for one in buried if not one.id})
-        self._watch_graves([one for one in buried if one.address not in {*known, *intents} and chosen(one.address)], asks)
-        gone = {(one.account, one.id) for one in buried if one.id}
-        seen: dict[Address, Observed] = {}
-        strangers: list[Stranger] = []
-        counts: dict[str, int] = {}
-
-        def ask(group: tuple[str, str]) -> Survey:
-            account, kind = group
-            return self._courier(account).run(self._kind(kind).observe(asks[group]))
-
-        for (account, kind), survey in zip(asks, _side_by_side(ask, list(asks)), strict=True):
-            vendor = self._kind(kind).vendor
-            for answer in survey.answers:
-                seen[answer.address] = _without(gone, account, answer)
-            strangers.extend(replace(one, account=account) for one in survey.strangers if (account, one.id) not in gone)
-            alive = sum(answer.presence is Presence.LIVE for answer in survey.answers)
-            counts[vendor] = counts.get(vendor, 0) + alive + sum(one.stage is not Stage.ENDED for one in survey.strangers)
-        return World(seen, entries, intents, strangers, counts)
-
-    def _lookups(
-        self,
-        desired: Sequence[Desired],
-        entries: Mapping[Address, Entry],
-        intents: Mapping[Address, Intent],
-        now: datetime,
-        refused: Mapping[Address, Tombstone],
-    ) -> dict[tuple[str, str], list[Lookup]]:
-        asks: dict[tuple[str, str], list[Lookup]] = {}
-        asked: set[Address] = set()
-        for want in desired:
-            entry = entries.get(want.address) or _renamed(want, entries)
-            asked.add(want.address)
-            if entry:
-                asked.add(entry.address)
-            intent = intents.get(want.address)
-            if intent is None and not planner.needs_read(want, entry, self._kind(want.address.kind), now):
-                continue
-            if intent is None and want.address in refused and (entry is None or want.incarnation > entry.incarnation):
-                intent = self._sought(refused[want.address], want)
-            lookup = Lookup(want.address, self._workspace, want, entry, intent)
-            asks.setdefault((want.account, want.address.kind), []).append(lookup)
-        for address in sorted({*entries, *intents} - asked):
-            if self._kinds(address.kind) is None:
-                continue
-            entry, intent = entries.get(address), intents.get(address)
-            account = entry.account if entry else intent.account if intent else "default"
-            asks.setdefault((account, address.kind), []).append(Lookup(address, self._workspace, None, entry, intent))
-        return asks
-
-    def _watch_graves(self, buried: Iterable[Tombstone], asks: dict[tuple[str, str], list[Lookup]]) -> None:
-        """Asks also for what must not be there: a request that came late may have made it again."""
-        for one in buried:
-            kind = self._kinds(one.address.kind)
-            if kind is None:
-                continue
-            sought = self._sought(one) if kind.scheduling is Scheduling.RUNNER else None  # no list tells of these
-            asks.setdefault((one.account, kind.name), []).append(Lookup(one.address, self._workspace, intent=sought))
-
-    def _sought(self, grave: Tombstone, want: Desired | None = None) -> Intent:
-        """A create that was believed to have come to nothing, as a question: is there something by its identity all the same?"""
-        number, window = (want.incarnation, want.window) if want else (1, None)
-        began = grave.until - settling.LATEST
-        return Intent("", grave.address, grave.account, Verb.CREATE, "", grave.identity, number, began, grave.until, window=window)
-
-    def _numbered(self, want: Desired, grave: Tombstone) -> Desired:
-        """`want` in the incarnation that a create was sent for, and refused."""
-        identity = self._kind(want.address.kind).identity
-        tried = (replace(want, incarnation=number) for number in range(1, 100))
-        return next((one for one in tried if identity(one) == grave.identity), want)
-
     def _kind(self, name: str) -> Kind:
-        kind = self._kinds(name)
-        if kind is None:
-            raise ReconcilerError(f"no kind is called {name}")
-        return kind
+        return self._observer.kind(name)
 
     def _courier(self, account: str, on_pause: Callable[[Pause], None] | None = None) -> Courier:
-        side = 1 if self._parallelism == 1 else 8
-        return Courier(account, self._transports, self._clock, self._pacer, side=side, halted=self._halt.is_set, on_pause=on_pause)
+        return Courier(account, self._transports, self._clock, self._pacer, side=self._side, halted=self._halt.is_set, on_pause=on_pause)
+
+    def _reader(self, account: str, abandoned: Callable[[], bool]) -> Courier:
+        return Courier(account, self._transports, self._clock, self._pacer, side=self._side, halted=self._halt.is_set, abandoned=abandoned)
 
     # --- plan ---------------------------------------------------------------------------------------------------------
 
@@ -277,18 +176,23 @@ class Engine:
         Raises Stopped (exit 5) when the last manifest is gone. What `onAirChange: refuse` forbids is in the plan, marked `refused`.
         """
         with uncollected():
-            return self._plan(options, options.now or self._clock.now())
+            try:
+                return self._plan(options, options.now or self._clock.now())
+            finally:
+                self._observer.abandon()
 
     def _plan(self, options: Options, now: datetime) -> Plan:
-        wanted = self.wanted
         asked, serial = min(now, self._clock.now()), self._ledger.serial
         entries: Mapping[Address, Entry] = self._ledger.entries()
+        if not options.selective:  # meanwhile the manifests are read
+            self._observer.begin(sorted({(entry.account, address.kind) for address, entry in entries.items()}))
+        wanted = self.wanted
         self._refuse_vanished(wanted, entries, options)
         self._refuse_unknown(wanted, entries, options)
         desired = [] if options.destroy else self._chosen(wanted, entries, options)
         entries = self._entries_in_question(entries, desired, options)
         chosen: Callable[[Address], bool] = lambda address: not options.selective or str(address) in options.targets  # noqa: E731
-        world = self.observe(desired, entries, now=now, chosen=chosen)
+        world = self._observer.observe(desired, entries, now=now, chosen=chosen)
         if world.intents:
             self._settle(world, desired, asked)
         plan = self._decide(world, desired, options, now)
@@ -305,6 +209,12 @@ class Engine:
         if not entries:
             return resolved
         return [self._in_place(want, entries.get(want.address), tried=want.address in refused) for want in resolved]
+
+    def _numbered(self, want: Desired, grave: Tombstone) -> Desired:
+        """`want` in the incarnation that a create was sent for, and refused."""
+        identity = self._kind(want.address.kind).identity
+        tried = (replace(want, incarnation=number) for number in range(1, 100))
+        return next((one for one in tried if identity(one) == grave.identity), want)
 
     def _in_place(self, want: Desired, entry: Entry | None, *, tried: bool) -> Desired:
         """`want` in the incarnation that the ledger knows, or in a later one that was tried."""
@@ -343,29 +253,34 @@ class Engine:
 
     def _refuse_unknown(self, wanted: Wanted, entries: Mapping[Address, Entry], options: Options) -> None:
         """A misspelt --exclude would let through what it is to hold back, and a misspelt --target pass for "no changes"."""
-        if not options.whole or not (options.targets or options.excludes):
+        asked = (*options.targets, *(options.excludes if options.whole else ()))
+        if not asked:
             return
         addresses = {*(want.address for want in wanted.desired), *entries, *(one.address for one in self._ledger.open_intents())}
         known = {name for one in addresses for name in (str(one), f"{one.kind}/{one.name}")}
-        for name in (*options.targets, *options.excludes):
+        for name in asked:
             if name not in known:
-                raise UsageError(f"{name} is neither declared nor owned", next_step="reconciler get")
+                near = did_you_mean(name, sorted(known))
+                unknown = "not owned" if options.destroy else "neither declared nor owned"
+                raise UsageError(f"{name} is {unknown}{f'; {near}' if near else ''}", next_step="reconciler get")
 
     def _decide(self, world: World, desired: Sequence[Desired], options: Options, now: datetime) -> Plan:
         setting = planner.Setting(
             now=now, seal=self._ledger.seal, allow_on_air=options.allow_on_air, destroy=options.destroy, min_lead=self._min_lead
         )
         cases = planner.cases(desired, world.seen, world.entries, world.intents, self._kinds, setting)
-        changes = planner.plan(cases)
         kept, unchanged = [], 0
-        for change in changes:
+        for change in planner.decisions(cases):
             if change.action is Action.NOOP and not options.keep_unchanged and not change.warnings:
                 unchanged += 1
             else:
                 kept.append(self._fingerprinted(change) if change.action is not Action.NOOP else change)
-        conflicts = self._conflicts(desired, world.strangers, now)
+        kept.sort(key=planner.danger)
+        known = {(address.kind, seen.id) for address, seen in world.seen.items()}
+        strangers = [one for one in world.strangers if (one.kind, one.id) not in known]  # two names may be one account of the vendor's
+        conflicts = self._conflicts(desired, strangers, now)
         wanted = self.wanted
-        diagnostics = [*wanted.diagnostics, *_warnings(kept), *self._guard_warnings(changes, world.entries, options)]
+        diagnostics = [*wanted.diagnostics, *_warnings(kept), *self._guard_warnings(kept, world.entries, options)]
         plan = Plan(
             id="",
             workspace=self._workspace,
@@ -376,7 +291,7 @@ class Engine:
             drift=tuple(self._drift(world, desired, now)),
             conflicts=tuple(conflicts),
             diagnostics=tuple(diagnostics),
-            strangers=tuple(world.strangers),
+            strangers=tuple(strangers),
             live_counts=world.counts,
             live_digest=_digest(sorted(change.fingerprint for change in kept if change.writes)),
             manifests_digest=wanted.digest,
@@ -414,10 +329,11 @@ class Engine:
 
     def _drift(self, world: World, desired: Sequence[Desired], now: datetime) -> Iterator[Change]:
         wanted = {want.address: want for want in desired}
-        for address, entry in world.entries.items():
+        for address, newest in world.entries.items():
             seen, want = world.seen.get(address), wanted.get(address)
-            if seen is None or address in world.intents or planner.lags(entry, seen, self._kind(address.kind), now):
+            if seen is None or address in world.intents or planner.lags(newest, seen, self._kind(address.kind), now):
                 continue
+            entry = planner.current(newest, seen)
             if want and not seen.unread and seen.window == want.window and seen.values == want.values:
                 continue  # just as the manifests want it now, whatever was applied before
             fields = planner.drift(entry, seen, seal=self._ledger.seal, now=now)
@@ -462,7 +378,7 @@ class Engine:
             kind = self._kinds(address.kind)
             verdict = settling.settle(
                 intent, seen, entry=entries.get(address), want=by_address.get(address), desired=asked, seal=ledger.seal, now=now,
-                reach=kind.observable if kind else None,
+                reach=kind.observable if kind else None, create_first=kind.create_first if kind else False,
             )  # fmt: skip
             judged.append(verdict)
             if not verdict.known:
@@ -489,9 +405,10 @@ class Engine:
         wanted = self.wanted
         options = Options(targets=names)
         entries = self._ledger.entries()
+        self._refuse_unknown(wanted, entries, options)
         desired = self._chosen(wanted, entries, options)
         chosen = {address: entry for address, entry in entries.items() if not names or options.chooses(address, {})}
-        world = self.observe(desired, chosen, now=now)
+        world = self._observer.observe(desired, chosen, now=now)
         if names:
             for address in [address for address in world.intents if not options.chooses(address, {})]:
                 del world.intents[address]
@@ -519,14 +436,14 @@ class Engine:
         if want is None:
             raise UsageError(f"{address} is in no manifest", next_step="reconciler validate")
         want = next(iter(self.wanted.resolve([want])))
-        world = self.observe([want], {}, now=now) if not id else self.observe([want], {address: _claimed(want, id)}, now=now)
+        world = self._observer.observe([want], {address: _claimed(want, id)} if id else {}, now=now)
         seen = world.seen.get(address) or Observed(address, Presence.ABSENT)
         if seen.presence is not Presence.LIVE or (id and seen.id != id):
             raise UsageError(f"no live object fits {address}{f' with id {id}' if id else ''}", next_step=f"reconciler get {address}")
         if seen.also and not id:
             raise UsageError(f"several live objects fit {address}: {', '.join((seen.id, *seen.also))}; name one of them")
         entry = self._entry_of(want, seen, now)
-        with self._ledger.acquire(_holder(), timeout=self._lock_timeout):
+        with self.lock():
             self._ledger.put(entry)
         return entry
 
@@ -544,7 +461,7 @@ class Engine:
         now = self._clock.now()
         desired = list(self.wanted.resolve(list(self.wanted.desired)))
         made: dict[Address, Entry] = {}
-        with self._ledger.acquire(_holder(), timeout=self._lock_timeout):
+        with self.lock():
             entries = self._ledger.entries()
             lost = [want for want in desired if want.address not in entries]
             while lost:
@@ -557,11 +474,11 @@ class Engine:
             for entry in made.values():
                 self._ledger.put(entry)
         entries = self._ledger.entries()
-        world = self.observe(self._chosen(self.wanted, entries, Options()), entries, now=now)
+        world = self._observer.observe(self._chosen(self.wanted, entries, Options()), entries, now=now)
         return list(made.values()), list(self._decide(world, desired, Options(), now).changes)
 
     def _found(self, lost: Sequence[Desired], now: datetime) -> Iterator[Entry]:
-        world = self.observe(lost, {}, now=now, chosen=lambda _: False)
+        world = self._observer.observe(lost, {}, now=now, chosen=lambda _: False)
         for case in planner.cases(lost, world.seen, {}, {}, self._kinds, planner.Setting(now=now, seal=self._ledger.seal)):
             want, seen = case.want, case.seen
             if want is None or seen.also:
@@ -593,15 +510,21 @@ class Engine:
         while self._clock.monotonic() < until and not self._halt.is_set() and self._ledger.busy():
             self._clock.sleep(0.2)
 
-    def apply(self, plan: Plan, options: Options = Options(), *, saved: bool = False) -> Report:
-        """Carries a plan out, dependencies first, side by side where nothing forbids it.
+    def lock(self) -> Lease:
+        """The right to write, awaited as long as --lock-timeout allows; nobody overtakes what is planned under it. Raises LockHeld."""
+        return self._ledger.acquire(_holder(), timeout=self._lock_timeout)
+
+    def apply(self, plan: Plan, options: Options = Options(), *, saved: bool = False, lease: Lease | None = None) -> Report:
+        """Carries a plan out, dependencies first, side by side where nothing forbids it; under `lease`, or else under its own lock.
 
         Raises Stopped before anything is written when a guard wants a person, Stale when the ledger or the clock moved on too far.
         """
         stop = guards.refusals(plan.changes) or self._guard_reasons(plan.changes, self._ledger.entries(), options)
         if stop:
-            raise Stopped(stop[0], reasons=stop)
-        with self._ledger.acquire(_holder(), timeout=self._lock_timeout) as lease:
+            raise Stopped(stop[0], reasons=stop, next_step=guards.remedy(stop))
+        with nullcontext(lease) if lease else self.lock() as held:
+            if lease is not None:
+                lease.renew()  # the plan may have taken its time
             if self._ledger.serial != plan.serial:
                 raise Stale("the ledger changed since this plan was made", next_step="reconciler plan")
             if plan.valid_until is not None and self._clock.now() >= plan.valid_until:
@@ -612,7 +535,7 @@ class Engine:
             crew = Crew(
                 self._kind, self._ledger, self._clock, self._courier, self._emit, self._halt.is_set, self._parallelism, options.wait
             )
-            results = carry_out(plan.changes, crew, lease)
+            results = carry_out(plan.changes, crew, held)
             self._remember_policies(plan)
             report = Report(run, plan.id, tuple(results), self._exit_code(plan, results), interrupted=self._halt.is_set())
             self._ledger.record(self._history(plan, report))
@@ -663,25 +586,6 @@ class Engine:
 
 
 # --- small things -----------------------------------------------------------------------------------------------------
-
-
-def _side_by_side(ask: Callable[[tuple[str, str]], Survey], groups: list[tuple[str, str]]) -> list[Survey]:
-    if len(groups) < 2:
-        return [ask(group) for group in groups]
-    with ThreadPoolExecutor(len(groups), thread_name_prefix="observe") as pool:
-        return list(pool.map(ask, groups))
-
-
-def _without(gone: Collection[tuple[str, str]], account: str, seen: Observed) -> Observed:
-    """A list that lags still shows what we know to be deleted."""
-    also = tuple(id for id in seen.also if (account, id) not in gone)
-    if (account, seen.id) in gone and seen.presence is not Presence.ABSENT:
-        return Observed(seen.address, Presence.ABSENT)
-    return seen if also == seen.also else replace(seen, also=also)
-
-
-def _renamed(want: Desired, entries: Mapping[Address, Entry]) -> Entry | None:
-    return entries.get(Address(want.address.kind, want.renamed_from, want.address.occurrence)) if want.renamed_from else None
 
 
 def _claimed(want: Desired, id: str) -> Entry:

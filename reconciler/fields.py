@@ -8,10 +8,11 @@ One declaration drives validation, the JSON Schema, `explain`, requests, respons
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -28,6 +29,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from reconciler import scalars
 from reconciler.model import Secret, Url
+
+S = TypeVar("S", bound="Spec")
 
 # --- markers ----------------------------------------------------------------------------------------------------------
 
@@ -113,6 +116,11 @@ def faults(*found: Iterable[PydanticCustomError]) -> None:
         raise unread
 
 
+def readable(items: Iterable[S] | None, *names: str) -> Iterator[tuple[int, S]]:
+    """The items of a list, numbered, whose fields `names` could be read: a rule between items goes on beside one that is wrong."""
+    return ((place, item) for place, item in enumerate(items or ()) if all(hasattr(item, name) for name in names))
+
+
 # --- types ------------------------------------------------------------------------------------------------------------
 
 
@@ -188,6 +196,13 @@ SecretRef = Annotated[
 """A secret by reference: `{fromEnv: NAME}` or `{fromFile: path}`."""
 
 
+@cache
+def _common_url(schemes: tuple[str, ...], limit: int | None) -> Callable[[str], object]:
+    """Recognises nearly every good URL at one go; what it does not recognise may be good all the same."""
+    within = f"(?=.{{1,{limit}}}$)" if limit else ""
+    return re.compile(rf"{within}(?:{'|'.join(schemes)})://[A-Za-z0-9.-]+(?::[0-9]+)?(?:[/?][!#%-z~]*)?").fullmatch
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlField:
     """Makes Url the type of a field: `PullUrl = Annotated[Url, UrlField(schemes=("http", "rtmp"), limit=1000, rule="RC115", what="...")]`.
@@ -201,6 +216,8 @@ class UrlField:
     limit: int | None = None
 
     def check(self, value: Any) -> Url:
+        if type(value) is str and _common_url(self.schemes, self.limit)(value):
+            return Url(value)
         if isinstance(value, Url):
             return value
         if not isinstance(value, str):

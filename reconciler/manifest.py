@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from reconciler import mistakes, rules, scalars, schedule, sketch, sources, timeline, yamltree
-from reconciler.cache import Cache, frozen, thawed
+from reconciler.cache import Cache
 from reconciler.errors import InvalidManifests
 from reconciler.memory import uncollected
 from reconciler.mistakes import Mistake, did_you_mean, misplaced_environment, quoted, unknown_keys, wrong_type
@@ -125,7 +125,7 @@ def load(
 ) -> Loaded:
     """Reads the selected files. Never raises for what is in them: mistakes become diagnostics.
 
-    With a `cache` a file without any diagnostic is not parsed again until it, the settings or this program change.
+    With a `cache` a file of sound YAML is not parsed again until it or this program change.
     """
     if not isinstance(selection, Selection):
         selection = Selection(tuple(selection), whole=True)
@@ -136,14 +136,10 @@ def load(
 def _load(selection: Selection, project: Project, kinds: Kinds, stdin: bytes | None, cache: Cache | None) -> Loaded:
     reader = _Reader(project, kinds)
     settings = _settings(project)
-    known = settings + ",".join(kinds.names()).encode()
     digest = hashlib.blake2b(settings, digest_size=16)
     for source, data in _sources(selection, project, stdin, reader.diagnostics):
         digest.update(source.name.encode() + b"\0" + source.digest)
-        if cache is None:
-            reader.file(source, data)
-        else:
-            reader.cached(source, data, cache, hashlib.blake2b(known + source.digest, digest_size=16).digest())
+        reader.file(source, data, cache)
     if cache is not None and selection.whole:
         cache.prune()
     diagnostics = [*selection.diagnostics, *reader.diagnostics]
@@ -181,6 +177,18 @@ def _sources(selection: Selection, project: Project, stdin: bytes | None, wrong:
         yield Source(name, data, path=path, root=project.root), data
 
 
+def _documents(source: Source, data: bytes, cache: Cache | None) -> Iterable[yamltree.Document]:
+    """The documents of a file, from the cache or parsed and, if their YAML is sound, kept there."""
+    if cache is None:
+        return yamltree.documents(data)
+    if (rows := cache.get(source.digest)) is not None:
+        return (yamltree.Document(index, value, line, column) for index, value, line, column in rows)
+    documents = list(yamltree.documents(data))
+    if not any(document.problems for document in documents):
+        cache.put(source.digest, [(one.index, one.value, one.line, one.column) for one in documents])
+    return documents
+
+
 # --- one document -----------------------------------------------------------------------------------------------------
 
 _REFERENCES = frozenset({"RC024", "RC025", "RC026"})
@@ -200,9 +208,9 @@ class _Reader:
         self.diagnostics: list[Diagnostic] = []
         self.wrong: list[Mistake] = []
 
-    def file(self, source: Source, data: bytes) -> None:
+    def file(self, source: Source, data: bytes, cache: Cache | None) -> None:
         references = b"${" in data
-        for document in yamltree.documents(data):
+        for document in _documents(source, data, cache):
             if document.problems:
                 self.diagnostics += [source.refusal(problem) for problem in document.problems]
             if document.value is not None:
@@ -210,23 +218,6 @@ class _Reader:
                 want, sound = self.document(document, source, references)
                 if want:
                     (self.desired if sound and not document.problems else self.sketches).append(want)
-
-    def cached(self, source: Source, data: bytes, cache: Cache, digest: bytes) -> None:
-        """The documents of a file from the cache, or read and, if nothing at all was said about them, kept there."""
-        rows = cache.get(digest)
-        if rows is None:
-            before, told = len(self.desired), len(self.diagnostics)
-            self.file(source, data)
-            if len(self.diagnostics) == told:
-                cache.put(digest, [frozen(want, want.places.index) for want in self.desired[before:] if isinstance(want.places, Places)])
-            return
-        for row in rows:
-            places = Places(source, row[4][0])
-            want = thawed(row, file=source.name, workspace=self.project.workspace, places=places)
-            if want.address.kind not in self.known:
-                self.known[want.address.kind] = self.kinds.get(want.address.kind)
-            self.declare(want.address, places)
-            self.desired.append(want)
 
     def document(self, document: yamltree.Document, source: Source, references: bool) -> tuple[Desired | None, bool]:
         """What a document declares, and whether it is free of mistakes: with mistakes it is a sketch, as far as it is right."""
@@ -321,10 +312,10 @@ class _Reader:
         lifecycle = self.lifecycle(value) if "lifecycle" in value else _PLAIN
         timing, dropped = self.timing(value, kind)
         spec, left = self.spec(value, kind)
-        if kind is None or address is None or dropped:
+        if kind is None or dropped:
             return address, None, False
         want = Desired(
-            address=address,
+            address=address or Address(kind.name, f"{source.name}:{document.line}"),  # nameless, for what else is wrong with it
             values=kind.canonical(spec, name=name) if spec is not None else left,
             place=Place(source.name, document.line, document.column),
             account=account,
@@ -510,7 +501,7 @@ class _Reader:
                 return None, False
             timing, found = schedule.parse(value["schedule"])
             self.wrong += found
-            return timing, timing is None
+            return timing, timing is None and not any(one.severity is Severity.ERROR for one in found)
         if kind and kind.schedule == "required":
             help = "add schedule: {start: 2026-12-01T08:00:00+08:00, duration: 2h}"
             self.note("RC030", ("schedule",), f"schedule is missing, a {kind.name} needs one", help)
@@ -650,10 +641,19 @@ class _Crossing:
     def identities(self) -> None:
         """Two objects that could not be told apart afterwards."""
         groups: dict[tuple[str, str, str], list[Desired]] = {}
-        for want in self.reader.desired:
+        right = len(self.reader.desired)
+        for at, want in enumerate(self.written()):
             kind = self.reader.known[want.address.kind]
             assert kind is not None
-            groups.setdefault((want.address.kind, want.account, kind.identity(want)), []).append(want)
+            if at >= right and want.timing is None and "schedule" in want.places:
+                continue  # a sketch whose window is what is wrong
+            try:
+                identity = kind.identity(want)
+            except (KeyError, TypeError):
+                if at < right:
+                    raise
+                continue  # a sketch: what names it is what is wrong
+            groups.setdefault((want.address.kind, want.account, identity), []).append(want)
         for (name, _, _), group in groups.items():
             if len(group) > 1:
                 kind = self.reader.known[name]

@@ -367,7 +367,10 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the ledger remembers of an object we own. `applied` is the last applied spec as JSON, its secrets sealed."""
+    """What the ledger remembers of an object we own. `applied` is the last applied spec as JSON, its secrets sealed.
+
+    `former` is what the object takes the place of, where a kind makes the new one first: kept until the new one is ready.
+    """
 
     address: Address
     account: str
@@ -383,6 +386,7 @@ class Entry:
     on_air_change: OnAirChange = OnAirChange.DEFER
     depends_on: tuple[Address, ...] = ()
     ended: bool = False
+    former: Entry | None = None
 
 
 class Verb(enum.StrEnum):
@@ -521,6 +525,7 @@ class Kind:
     schedule: ClassVar[str] = "optional"  # "required" | "optional" | "none"
     timeout: ClassVar[timedelta] = timedelta(minutes=2)
     settle: ClassVar[timedelta] = timedelta(seconds=85)  # a lost create is absent only after this: 60 s to run, 5 s skew, 20 s unseen
+    create_first: ClassVar[bool] = False  # a replacement is made, and ready, before the old one is deleted
     observable: ClassVar[timedelta | None] = None  # reads reach objects started at most this long ago
     summary: ClassVar[str] = ""  # one line for `explain` and `--help`
     naming: ClassVar[tuple[str, ...]] = ()  # manifest paths that make the identity; the first one written is where a clash is shown

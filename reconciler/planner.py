@@ -6,7 +6,8 @@ Objects begin and end by themselves, so every decision is about a phase of the w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import shlex
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -86,23 +87,27 @@ class Case:
         return Evidence.LEDGER if self.entry is not None and self.entry.applied is not None else Evidence.NONE
 
 
-def plan(cases: Iterable[Case]) -> list[Change]:
-    """One change an address, and one more for every duplicate; in the order of danger in which people should read them."""
-    changes: list[Change] = []
+def decisions(cases: Iterable[Case]) -> Iterator[Change]:
+    """One change an address, and one more for every duplicate."""
     for case in cases:
-        changes.append(decide(case))
-        changes.extend(_duplicates(case))
-    return sorted(changes, key=_danger)
+        yield decide(case)
+        yield from _duplicates(case)
 
 
 def decide(case: Case) -> Change:
     """What is to be done about one address now."""
     if case.intent is not None:
         return _unsettled(case)
+    newer = case.entry
+    if newer is not None and not _unseen_yet(case):
+        case = replace(case, entry=current(newer, case.seen))
     if case.want is None:
         return _unwanted(case)
     case = _seen_in_time(case)
-    return _renaming(case, _decided(case))
+    change = _renaming(case, _decided(case))
+    if newer is not None and newer is not case.entry and change.action is Action.NOOP:
+        return replace(change, action=Action.ADOPT, reason=f"kept: {newer.id}, which was to replace it, is gone")
+    return change
 
 
 def _decided(case: Case) -> Change:
@@ -217,7 +222,7 @@ def _twin(case: Case) -> Change:
         Action.BLOCKED,
         f"a live twin that is not ours exists: {case.seen.id}",
         wanted=Action.ADOPT,
-        needs=f"adopt it: reconciler import {case.address} {case.seen.id}",
+        needs=f"adopt it: reconciler import {case.address} {shlex.quote(case.seen.id)}",
     )
 
 
@@ -233,9 +238,15 @@ def _unseen_yet(case: Case) -> bool:
 
 def lags(entry: Entry, seen: Observed, kind: Kind, now: datetime) -> bool:
     """The vendor confirmed it so lately that a read which does not show it may only lag."""
-    if entry.ended or entry.changed is None or seen.presence is not Presence.ABSENT:
+    if entry.ended or entry.changed is None or (seen.presence is not Presence.ABSENT and current(entry, seen) is entry):
         return False
     return entry.changed <= now < entry.changed + kind.settle
+
+
+def current(entry: Entry, seen: Observed) -> Entry:
+    """The entry of the object that was seen: where the new one of a replacement is gone, that is the one it was to replace."""
+    former = entry.former
+    return replace(former, address=entry.address) if former is not None and seen.id == former.id else entry
 
 
 def _believed_gone(case: Case) -> datetime:
@@ -425,7 +436,7 @@ def _session_ended(case: Case) -> Change:
 
 
 def _clip(case: Case) -> Change:
-    """Retrospective: cut after its end plus a margin."""
+    """Retrospective: cut after its end plus a margin, and replaced by one that is ready before the old one goes."""
     seen, want = case.seen, case.want
     assert want is not None
     if seen.match is Match.MARK and case.entry is None and seen.presence is Presence.LIVE and not case.fields and seen.stage is Stage.READY:
@@ -437,13 +448,17 @@ def _clip(case: Case) -> Change:
                 case, Action.WAIT, f"cut after its end, at {_text(end + CLIP_MARGIN)}", wanted=Action.CREATE, boundary=end + CLIP_MARGIN
             )
         return _change(case, Action.CREATE, "it was there and is gone" if case.entry else "new")
-    if any(one.replace for one in case.fields):
-        return _replacing(case, "differs")
+    former = case.entry.former if case.entry else None
     if seen.stage is Stage.FAILED:
         return _replacing(case, f"its making failed: {seen.detail or 'the vendor does not say why'}")
+    if any(one.replace for one in case.fields):
+        return _replacing(case, "differs; the new one is made first, then this one is deleted")
+    then = f"; then {former.id}, which it replaces, is deleted" if former else ""
     if seen.stage is Stage.MAKING:
         done = f", {seen.progress:.0%} done" if seen.progress is not None else ""
-        return _change(case, Action.WAIT, f"being made{done}", wanted=Action.UPDATE if case.fields else Action.NOOP)
+        return _change(case, Action.UPDATE, f"{seen.detail or 'being made'}{done}{then}")
+    if former:
+        return _change(case, Action.UPDATE, f"ready{then}")
     return _changing(case, "differs") if case.fields else _noop(case, "up to date")
 
 
@@ -505,6 +520,8 @@ def _guarded(case: Case, action: Action, reason: str, *, policy: OnAirChange, wi
         )
     if endless:
         needs = flag if policy is OnAirChange.APPLY or case.setting.destroy else f"lifecycle.onAirChange: apply, and {flag}"
+        if case.want is None and needs is not flag:  # no manifest is left to say so
+            needs = f"reconciler destroy --target {case.address} {flag}"
         return _change(case, Action.BLOCKED, f"{reason}, with no end in sight", wanted=action, needs=needs, on_air=True, off_air=cost)
     assert end is not None
     needs = f"{flag}, or apply after {_text(end)}"
@@ -669,7 +686,8 @@ _ORDER = {
 }
 
 
-def _danger(change: Change) -> tuple[int, bool, Address]:
+def danger(change: Change) -> tuple[int, bool, Address]:
+    """Sorts changes into the order in which people should read them: the most dangerous first."""
     return (_ORDER[change.action], not change.on_air, change.address)
 
 

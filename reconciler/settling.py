@@ -40,9 +40,10 @@ def settle(
     seal: Seal,
     now: datetime,
     reach: timedelta | None = None,
+    create_first: bool = False,
 ) -> Settlement:
-    """Judges one open intent by what was seen. `desired` is the intent's record of what was asked for, opened; `reach` is how far back
-    the vendor's reads go.
+    """Judges one open intent by what was seen. `desired` is the intent's record of what was asked for, opened; `reach` and `create_first`
+    are the kind's.
     """
     late = now >= intent.horizon
     if seen.presence is Presence.ABSENT and entry and entry.started and reach and now - entry.started > reach:
@@ -51,13 +52,19 @@ def settle(
         case Verb.CREATE:
             older = entry is not None and seen.id == entry.id and entry.incarnation != intent.incarnation
             if seen.presence in (Presence.LIVE, Presence.ENDED) and seen.match in (Match.LEDGER, Match.MARK) and not older:
-                return Settlement(intent, True, f"{intent.action} took effect: {seen.id}", True, _created(intent, seen, want))
+                former = entry if create_first and entry is not None and entry.id != seen.id else None
+                return Settlement(intent, True, f"{intent.action} took effect: {seen.id}", True, _created(intent, seen, want, former))
             if late and (older or seen.presence is Presence.ABSENT or seen.match is Match.TWIN):
                 return Settlement(intent, True, f"{intent.action} did not take effect", False, entry)
         case Verb.DELETE:
+            former = entry.former if entry is not None else None
+            if former is not None and intent.target == former.id:
+                return Settlement(intent, True, f"{intent.action} is planned again: {former.id} is still to be deleted", True, entry)
             if entry is not None and intent.target and intent.target != entry.id:  # of a duplicate: the entry's own object stays
                 if intent.target not in (seen.id, *seen.also):
                     return Settlement(intent, True, f"{intent.action} took effect: {intent.target} is gone", True, entry)
+            elif former is not None and (seen.id == former.id or seen.presence is Presence.ABSENT):  # it was to replace what is kept
+                return Settlement(intent, True, f"{intent.action} took effect", False, former)
             elif seen.presence in (Presence.ABSENT, Presence.ENDED):
                 return Settlement(intent, True, f"{intent.action} took effect", False)
             if late:
@@ -86,7 +93,7 @@ def _shows(seen: Observed, desired: Values, intent: Intent, seal: Seal) -> bool:
     return not diff.differences(desired, seen.values, seal=seal, unread=seen.unread, applied=desired)
 
 
-def _created(intent: Intent, seen: Observed, want: Desired | None) -> Entry:
+def _created(intent: Intent, seen: Observed, want: Desired | None, former: Entry | None) -> Entry:
     return Entry(
         address=intent.address,
         account=intent.account,
@@ -97,6 +104,7 @@ def _created(intent: Intent, seen: Observed, want: Desired | None) -> Entry:
         window=seen.window or intent.window,
         started=seen.started or intent.sent,
         changed=intent.sent,
+        former=former,
         **policy(want),
     )
 

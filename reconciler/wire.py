@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ class Field:
     steps: tuple[str, ...]
     nested: Shape | None
     many: bool
+    scalar: type | None
     default: Any
     required: bool
     replace: bool
@@ -97,6 +99,7 @@ def _field(name: str, info: FieldInfo, path: str) -> Field:
         steps=tuple(wire.name.split(".")) if wire else (),
         nested=shape(nested, below) if nested else None,
         many=many,
+        scalar=_scalar(info.annotation),
         default=default,
         required=info.is_required(),
         replace=any(mark is REPLACE for mark in info.metadata),
@@ -125,6 +128,29 @@ def _nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
         found, _ = _nested(typing.get_args(annotation)[0])
         return found, found is not None
     return None, False
+
+
+def _scalar(annotation: Any) -> type | None:
+    """The one plain type of an annotation, whatever stands around it; None for a choice of them and for everything else."""
+    if annotation in (bool, int, float, str):
+        return typing.cast(type, annotation)
+    origin = typing.get_origin(annotation)
+    members = typing.get_args(annotation)[:1] if origin is typing.Annotated else typing.get_args(annotation)
+    if origin in (typing.Annotated, typing.Union, types.UnionType):
+        found = {_scalar(member) for member in members if member is not type(None)}
+        return found.pop() if len(found) == 1 else None
+    return None
+
+
+@cache
+def names(model: type[BaseModel]) -> frozenset[str]:
+    """Every name that a body of this model may have at its top level."""
+    found: set[str] = set()
+    for field in shape(model).fields:
+        found.update(steps[0] for steps in (field.steps, *(steps for steps, _ in field.also)) if steps)
+        if field.nested and not field.steps:
+            found |= names(field.nested.model)
+    return frozenset(found)
 
 
 def canonical(spec: BaseModel) -> dict[str, Any]:
@@ -195,7 +221,8 @@ def _put(body: dict[str, Any], steps: tuple[str, ...], value: Any) -> None:
 def decode(model: type[BaseModel], body: Mapping[str, Any]) -> dict[str, Any]:
     """A response object as canonical values. Absent, null and "" are alike: the declared default, or nothing.
 
-    An integer with no word for it becomes the text `unknown(7)`, never an exception: vendors add values.
+    So are 30, 30.0 and "30", and 1 and true. An integer with no word for it becomes the text `unknown(7)`, never an exception: vendors
+    add values.
     """
     return _decode(shape(model), body)
 
@@ -211,7 +238,7 @@ def _decode(form: Shape, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read(field: Field, body: Mapping[str, Any]) -> Any:
     for steps, constant in field.also:
-        if (_get(body, steps) or 0) != (constant or 0):
+        if (number(_get(body, steps)) or 0) != constant:
             return ABSENT
     if field.nested and not field.steps:
         found = _decode(field.nested, body)
@@ -225,6 +252,8 @@ def _read(field: Field, body: Mapping[str, Any]) -> Any:
         if field.many:
             return [_decode(field.nested, item) for item in raw if isinstance(item, Mapping)] if isinstance(raw, list) else ABSENT
         return _decode(field.nested, raw) if isinstance(raw, Mapping) else ABSENT
+    if field.scalar and type(raw) is not field.scalar:
+        raw = _spelled(raw, field.scalar)
     if field.wire.load:
         return field.wire.load(raw)
     if field.wire.words:
@@ -233,7 +262,31 @@ def _read(field: Field, body: Mapping[str, Any]) -> Any:
 
 
 def _word(field: Field, raw: Any) -> str:
-    return (field.words.get(raw) if isinstance(raw, int) else None) or f"unknown({raw})"
+    told = number(raw)
+    return (field.words.get(told) if isinstance(told, int) else None) or f"unknown({raw})"
+
+
+_NUMBER = re.compile(r"[-+]?[0-9]{1,19}(\.[0-9]{1,19})?")
+_TRUTH = {0: False, 1: True, "false": False, "true": True}
+
+
+def number(raw: Any) -> Any:
+    """A vendor's number, however it is spelled: 30.0 and "30" are 30. What is no number stays as it is."""
+    if type(raw) is int:
+        return raw
+    if isinstance(raw, str) and (found := _NUMBER.fullmatch(raw)):
+        raw = float(raw) if found[1] else int(raw)
+    return int(raw) if isinstance(raw, float) and raw.is_integer() else raw
+
+
+def _spelled(raw: Any, scalar: type) -> Any:
+    """`raw` as a value of the declared type, where it is one."""
+    if isinstance(raw, Mapping | list):
+        return raw
+    if scalar is str:
+        return str(raw) if isinstance(raw, int | float) and not isinstance(raw, bool) else raw
+    told = number(raw)
+    return _TRUTH.get(told.lower() if isinstance(told, str) else told, raw) if scalar is bool else told
 
 
 def _get(body: Mapping[str, Any], steps: tuple[str, ...]) -> Any:

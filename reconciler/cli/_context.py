@@ -128,7 +128,7 @@ class Scene:
         self.stdin = _stdin() if path == "-" else None
         session.source = lambda place: source_line(place, Project(root=_root(path)), stdin=self.stdin)
         self.project = find(path, environment=session.given.environment)
-        session.workspace = self.project.workspace
+        session.workspace, session.root = self.project.workspace, self.project.root
         session.source = self._line
         session.show_in(self.project.zone)
 
@@ -138,9 +138,14 @@ class Scene:
     # what is declared
 
     @cached_property
+    def selected(self) -> Selection:
+        """The files of manifests."""
+        return files(self.project, self.path)
+
+    @cached_property
     def loaded(self) -> Loaded:
         """The manifests; mistakes are in its diagnostics."""
-        selected = files(self.project, self.path)
+        selected = self.selected
         made = load(selected, project=self.project, kinds=self.kinds, stdin=self.stdin, cache=self._cache(selected))
         self.session.checked = tuple(str(want.address) for want in made.desired)
         return made
@@ -177,6 +182,11 @@ class Scene:
             raise nothing
 
     # what is remembered
+
+    @property
+    def remembers(self) -> bool:
+        """Whether there is a ledger: then live state may be asked for while the manifests are read. None is made before they are right."""
+        return "://" in self.project.state or (self.project.root / self.project.state).exists()
 
     def ledger(self, *, create: bool) -> Ledger:
         """Opened once; `create` only where the command may leave something behind."""
@@ -224,13 +234,14 @@ class Scene:
         return made
 
     def _exchange(self, seen: Exchange) -> None:
+        from reconciler.render.json import plain
         from reconciler.render.safe import clean
 
         came = str(seen.status) if seen.status else seen.failure
         lines = [f"{seen.call}  {seen.method} {seen.url}  {came}  {seen.seconds:.2f} s"]
         for label, body in (("query", seen.query), ("request", seen.request_body), ("answer", seen.response_body)):
             if body:
-                lines.append(f"  {label}  {json.dumps(body, ensure_ascii=False, default=str)}")
+                lines.append(f"  {label}  {json.dumps(plain(body), ensure_ascii=False)}")
         for line in lines:
             self.session.note(clean(line), level="debug")
 
@@ -247,6 +258,7 @@ class Scene:
         from reconciler.engine import Engine, Wanted
         from reconciler.guards import Limits
 
+        wanted = Wanted(()) if not declared else (lambda: self.wanted) if self.remembers else self.wanted
         guards = self.project.guards
         share = guards.max_delete
         return Engine(
@@ -256,7 +268,7 @@ class Scene:
             ledger=self.ledger(create=writes if create is None else create),
             transports=self.transports(read_only=not writes),
             clock=self.clock,
-            wanted=self.wanted if declared else Wanted(()),
+            wanted=wanted,
             limits=Limits(
                 max_delete=share,
                 floor=guards.max_delete_floor,
@@ -280,7 +292,7 @@ class Scene:
         return engine.plan(self.options(wish, keep_unchanged=keep_unchanged))
 
     def options(self, wish: Wish, *, keep_unchanged: bool = True) -> Options:
-        return wish.options(whole=wish.destroy or self.loaded.whole, keep_unchanged=keep_unchanged)
+        return wish.options(whole=wish.destroy or self.selected.whole, keep_unchanged=keep_unchanged)
 
 
 def _root(path: str) -> Path:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 PORTS = {"rtmp": "1935", "rtmps": "443", "http": "80", "https": "443", "rtsp": "554"}
 _CLASSES = {"rtmps": "rtmp", "https": "http"}
 _PARTS = re.compile(r"([^/?#]*)([^?#]*)(.*)", re.DOTALL)
+_COMMON = re.compile(r"(rtmps?|https?)://([a-z0-9.-]+)(/[^?#]*)")  # nearly all of them
 _STREAM_ID = re.compile(r"[?&]streamid=([^&]*)", re.IGNORECASE)
 
 
@@ -33,6 +34,8 @@ class Ingest(NamedTuple):
 
     @classmethod
     def of(cls, url: str) -> Ingest:
+        if common := _COMMON.fullmatch(url):
+            return cls(common[1], common[2], PORTS[common[1]], common[3].rstrip("/"), "")
         scheme, _, rest = url.partition("://")
         scheme = scheme.lower()
         authority, path, query = _cut(rest)

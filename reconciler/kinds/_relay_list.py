@@ -42,9 +42,9 @@ _STAGES: dict[str | int, Stage] = {
 _ORDER = (Stage.ON_AIR, Stage.WAITING, Stage.STOPPED, Stage.NONE, Stage.ENDED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Task:
-    """One task of the list. `group` is None where the list does not tell; `values` are canonical, and still know of no manifest."""
+    """One task of the list. `group` is None where the list does not tell. Its `values` are read out of the row when they are asked for."""
 
     id: str
     title: str
@@ -52,7 +52,8 @@ class Task:
     stage: Stage
     status: str
     window: Window | None
-    values: Values
+    row: Mapping[str, Any]
+    _values: Values | None = None
 
     @property
     def presence(self) -> Presence:
@@ -68,46 +69,80 @@ class Task:
     def stands_under(self, group: str, title: str) -> bool:
         return self.title == title and self.group in (None, group)
 
-    @classmethod
-    def read(cls, row: Mapping[str, Any]) -> Task:
-        status, number = row.get("Status"), row.get("TaskStatus")  # the number is the 2020 version's: welcome, never needed
-        stages = (_STAGES[known] for known in (status, number) if isinstance(known, str | int) and known in _STAGES)
-        stage = next(stages, Stage.NONE)
-        values = wire.decode(RelaySpec, _plain(row))
+    def is_copy_of(self, other: Task) -> bool:
+        return (self.group, self.window, self.values) == (other.group, other.window, other.values)
+
+    @property
+    def values(self) -> Values:
+        """What the list tells of it, in canonical form; it still knows of no manifest."""
+        if self._values is None:
+            self._values = self._read()
+        return self._values
+
+    def _read(self) -> Values:
+        values = wire.decode(RelaySpec, _plain(self.row))
         values["source"] = with_defaults(mapping(values.get("source")))
-        if not mappings(row.get("VodSrcAddrs")):
+        if not mappings(self.row.get("VodSrcAddrs")):
             for file in values["source"].get("files", ()):
                 del file["endOffset"]  # nothing in the legacy form tells it
         values.pop("enabled", None)
-        if stage is not Stage.NONE:
-            values["enabled"] = stage is not Stage.STOPPED
-        group = row.get("GroupName")
-        if not isinstance(group, str):
+        if self.stage is not Stage.NONE:
+            values["enabled"] = self.stage is not Stage.STOPPED
+        if self.group is None:
             values.pop("group", None)
+        return values
+
+    def is_as_sent(self, want: Desired) -> bool:
+        """Whether the row is, letter for letter, what creating `want` would send, and tells of nothing else. Most rows are."""
+        if want.values["enabled"] is not (self.stage is not Stage.STOPPED) or self.stage is Stage.NONE:
+            return False
+        try:
+            sent = wire.encode(RelaySpec, want.values)
+        except LookupError:  # a secret that was not resolved
+            return False
+        sent["Title"] = title_of(want)
+        row = self.row
+        if any(row.get(name) != value for name, value in sent.items()):
+            return False
+        return not any(row.get(name) for name in (_TOLD if "VodSrcAddrs" in sent else _TOLD_OF_STREAMS) if name not in sent)
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Task:
+        status, number = row.get("Status"), row.get("TaskStatus")  # the number is the 2020 version's: welcome, never needed
+        stages = (_STAGES[known] for known in (status, number) if isinstance(known, str | int) and known in _STAGES)
+        group = row.get("GroupName")
         start, end = _moment(row.get("StartTime")), _moment(row.get("EndTime"))
         return cls(
             id=row["TaskId"],
             title=str(row.get("Title") or ""),
             group=(group or "default") if isinstance(group, str) else None,
-            stage=stage,
+            stage=next(stages, Stage.NONE),
             status=str(status or ""),
             window=Window(start, end) if start else None,
-            values=values,
+            row=row,
         )
+
+
+_OF_LISTS = ("CycleMode", "PlayTimes", "PreDownload", "ContinueStrategy")  # mean nothing for a live source
+_TOLD = wire.names(RelaySpec) | {"SrcAddrS", "OffsetS"}
+_TOLD_OF_STREAMS = _TOLD.difference(_OF_LISTS)
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """A listed task in one spelling: of the legacy and the current form of a play list, and of the two ways to count its loops."""
     plain = {**row}
-    if plain.get("Type") == 1:
+    urls = _items(plain.get("SrcAddrS"))
+    if plain.get("Type") is None:  # a member that is left out may be any
+        plain["Type"] = int(bool(urls or mappings(plain.get("VodSrcAddrs"))))
+    if wire.number(plain["Type"]) == 1:
         if not mappings(plain.get("VodSrcAddrs")):
-            urls, offsets = _items(plain.get("SrcAddrS")), _items(plain.get("OffsetS"))
+            offsets = _items(plain.get("OffsetS"))
             plain["VodSrcAddrs"] = [{"SrcAddr": url, "StartOffset": offset} for url, offset in zip_longest(urls, offsets[: len(urls)])]
         cycles, times = _whole(plain.get("CycleMode")), _whole(plain.get("PlayTimes"))
         plain["CycleMode"] = -1 if cycles < 0 else times or cycles or 1
         plain["PlayTimes"] = 0
     else:
-        for name in ("CycleMode", "PlayTimes", "PreDownload", "ContinueStrategy"):  # mean nothing for a live source
+        for name in _OF_LISTS:
             plain.pop(name, None)
     mark = mapping(plain.get("Watermark"))
     if not mark.get("Picture") and not mark.get("Ratio"):
@@ -120,13 +155,18 @@ def _items(value: Any) -> list[Any]:
 
 
 def _whole(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+    told = wire.number(value)
+    return told if isinstance(told, int) else 0
 
 
 def _moment(raw: Any) -> datetime | None:
-    """RFC 3339 with any offset, as UTC; None for what is no instant."""
+    """RFC 3339 with any offset, or with none, which is UTC by the vendor's page, or Unix seconds; None for what is no instant."""
+    told = wire.number(raw)
     try:
-        return scalars.instant(raw) if isinstance(raw, str) else datetime.fromtimestamp(raw, UTC) if isinstance(raw, int) and raw else None
+        if isinstance(told, str):
+            found = datetime.fromisoformat(told)
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        return datetime.fromtimestamp(told, UTC) if isinstance(told, int) and told else None
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -142,11 +182,9 @@ def listed_tasks() -> Steps[list[Task]]:
         rows = {row["TaskId"]: row for page in pages for row in mappings(page.get("List")) if isinstance(row.get("TaskId"), str)}
         totals = {_total(page) for page in pages}
         if totals == {len(rows)} or (totals == {None} and rows.keys() == before):
-            return [Task.read(row) for row in rows.values()]
+            return [Task.of(row) for row in rows.values()]
         before = set(rows)
-    raise Unavailable(
-        f"the list of relay tasks did not hold still in {LISTINGS} readings", action=LIST.action, next_step="try again in a minute"
-    )
+    raise Unavailable(f"the list of relay tasks did not hold still in {LISTINGS} readings; try again in a minute", action=LIST.action)
 
 
 def twice_listed(tasks: list[Task]) -> Steps[list[Task]]:
@@ -161,7 +199,7 @@ def twice_listed(tasks: list[Task]) -> Steps[list[Task]]:
         if {task.id for task in again} == {task.id for task in tasks}:
             return again
         tasks = again
-    raise Unavailable(f"the list of relay tasks changed in {LISTINGS} readings", action=LIST.action, next_step="try again in a minute")
+    raise Unavailable(f"the list of relay tasks changed in {LISTINGS} readings; try again in a minute", action=LIST.action)
 
 
 def _pages() -> Steps[list[Mapping[str, Any]]]:
@@ -204,7 +242,7 @@ def _page_v1(number: int) -> Call:
 
 
 def _total(page: Mapping[str, Any]) -> int | None:
-    total = mapping(page.get("Pagination")).get("TotalCount")
+    total = wire.number(mapping(page.get("Pagination")).get("TotalCount"))
     return total if isinstance(total, int) else None
 
 
@@ -298,7 +336,7 @@ class Search:
         titled = [other for other in free if other is not task]
         if not titled or task.title == derived_title(lookup.workspace, lookup.address, incarnation_of(lookup)):
             return titled
-        return [other for other in titled if (other.group, other.window, other.values) == (task.group, task.window, task.values)]
+        return [other for other in titled if other.is_copy_of(task)]
 
     def _by_mark(self, at: int, lookup: Lookup) -> None:
         tasks = self._marked(lookup, lookup.intent.incarnation if lookup.intent else incarnation_of(lookup))

@@ -342,7 +342,7 @@ def _sessions(playback_id: str) -> Steps[list[Session]]:
         except NotFound as missing:
             raise Rejected(
                 f"no stream has the playbackId {playback_id}; an asset's playbackId cannot be cut", action=STREAM_PLAYED.action,
-                status=missing.status, request_id=missing.request_id, next_step="correct spec.playbackId",
+                status=missing.status, request_id=missing.request_id, next_step="reconciler explain Clip.spec.playbackId",
             ) from None  # fmt: skip
         stream = mapping(reply.body)
     rows = yield from _listed(SESSIONS, [], plain={"parentId": str(stream.get("id"))})
@@ -367,8 +367,9 @@ def _covering(sessions: Sequence[Session], want: Desired) -> str:
     names = "; ".join(map(str, near)) or "it has none"
     how = f"{len(fitting)} sessions cover" if fitting else "no session covers"
     raise Rejected(
-        f"{how} {start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ} of stream {want.values['playbackId']}: {names}",
-        code="NoSession", action=SESSIONS.action, next_step="name one in spec.sessionId, or correct start and end",
+        f"{how} {start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ} of stream {want.values['playbackId']}: {names}; "
+        "name one in spec.sessionId, or correct start and end",
+        code="NoSession", action=SESSIONS.action, next_step="reconciler explain Clip.spec.sessionId",
     )  # fmt: skip
 
 
@@ -431,11 +432,14 @@ class Search:
             old = lookup.entry.id
             if new := [cut for cut in self._marked(lookup, lookup.intent.incarnation) if cut.id != old]:
                 self._take(at, Match.MARK, new)
+                self.free.pop(old, None)
 
     def _by_id(self, at: int, lookup: Lookup) -> None:
-        known = ((lookup.entry.id, Match.LEDGER) if lookup.entry else None, (lookup.intent.target, Match.MARK) if lookup.intent else None)
-        for id, match in filter(None, known):
-            cut = self.free.get(id)
+        """The one in the ledger or, while that cannot be seen, the one it is to replace."""
+        known = [(self.free.pop(id, None), Match.LEDGER) for id in _remembered(lookup)]  # nobody else's, whichever of them it is
+        if lookup.intent:
+            known.append((self.free.get(lookup.intent.target), Match.MARK))
+        for cut, match in known:
             if cut:
                 copies = [other for other in self._marked(lookup, _incarnation(lookup)) if other is not cut]
                 self._take(at, match, [cut, *(other for other in copies if _key(other.values) == _key(cut.values))])
@@ -468,6 +472,12 @@ class Search:
         return [cut for cut in self.by_key.get(_key(values), ()) if cut.id in self.free and _same_cut(values, cut)]
 
 
+def _remembered(lookup: Lookup) -> tuple[str, ...]:
+    """The ids that the ledger knows: the clip's and, while it is not ready, that of the one it is to replace."""
+    entry = lookup.entry
+    return () if entry is None else (entry.id, entry.former.id) if entry.former else (entry.id,)
+
+
 def _incarnation(lookup: Lookup) -> int:
     return lookup.want.incarnation if lookup.want else lookup.entry.incarnation if lookup.entry else 1
 
@@ -483,6 +493,7 @@ class Clip(Kind):
     spec = ClipSpec
     scheduling = Scheduling.RETROSPECTIVE
     schedule = "none"
+    create_first = True  # what it is cut from may be gone by now
     naming = ("spec.start",)
     settle = timedelta(seconds=140)  # no signature ends these requests: 30 s of ours, 90 s in a proxy, 20 s until a replica shows it
     timeout = timedelta(minutes=15)  # the vendor never gives up on a stuck clip
@@ -512,7 +523,7 @@ class Clip(Kind):
             wanted.append({"id": "sourcePlaybackId", "value": streams.pop()})
         assets = yield from _listed(ASSETS, wanted)
         listed = {str(asset.get("id")) for asset in assets}
-        missing = [lookup.entry.id for lookup in ask if lookup.entry and lookup.entry.id not in listed]
+        missing = [id for lookup in ask for id in _remembered(lookup) if id not in listed]
         assets += [mapping(reply.body) for reply in (yield from present([ASSET(id=id) for id in missing]))]
         search = Search(ask, {})
         for look in range(2 if assets else 0):
@@ -618,14 +629,19 @@ def _observed(lookup: Lookup, found: Found) -> Observed:
     for name in ("start", "end"):
         if name not in values:
             unread.add(name)  # its task is gone, or was cut without an end
-    if cut.stage is not Stage.READY:
+    stage = Stage.FAILED if cut.orphaned else cut.stage
+    unnamed = cut.name.endswith(" " + fingerprint(lookup.workspace, lookup.address, _incarnation(lookup)))
+    if stage is Stage.READY and unnamed:
+        stage = Stage.MAKING  # our part of it is still to be done
+    if stage is not Stage.READY:
         for name in ("name", "creatorId"):  # settled once it is ready: until then the name carries our mark
             values.pop(name, None)
             unread.add(name)
-    stage = Stage.FAILED if cut.orphaned else cut.stage
     tried = f" (tried {cut.retries + 1} times)" if cut.retries else ""
     why = "the vendor left it without a task" if cut.orphaned else cut.message or "the vendor does not say why"
     detail = {Stage.FAILED: why + tried, Stage.NONE: f"its phase {cut.phase!r} is not one we know"}
+    if cut.stage is Stage.READY and unnamed:
+        detail[Stage.MAKING] = "cut, and not named yet"
     return Observed(
         lookup.address,
         cut.presence,
@@ -636,7 +652,7 @@ def _observed(lookup: Lookup, found: Found) -> Observed:
         match=found.match,
         also=tuple(other.id for other in found.others),
         same_body=bool(found.others) and all(_same_cut(cut.values, other) for other in found.others),
-        progress=cut.progress if stage is Stage.MAKING else None,
+        progress=cut.progress if cut.stage is Stage.MAKING else None,
         detail=detail.get(stage, ""),
         warnings=(cut.short,) if cut.short else (),
     )

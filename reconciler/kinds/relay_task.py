@@ -210,10 +210,11 @@ def _cleared(id: str) -> Steps[None]:
     tasks = yield from listed_tasks()
     if any(task.id == id and "callbackUrl" in task.values for task in tasks):
         raise Rejected(
-            f"the vendor keeps the old callbackUrl of task {id}, an update cannot clear it",
+            f"the vendor keeps the old callbackUrl of task {id}, an update cannot clear it; "
+            "write another one, or give the manifest a new metadata.name to have the task made anew",
             code="NotCleared",
             action=UPDATE.action,
-            next_step="write another callbackUrl, or give the manifest a new metadata.name to have the task made anew",
+            next_step="reconciler explain RelayTask.spec.callbackUrl",
         )
 
 
@@ -248,10 +249,16 @@ def _observed(lookup: Lookup, found: Found | None) -> Observed:
     task, want = found.task, lookup.want
     if want and task.window:
         want = joined(want, task.window.start)
-    declared = want.values if want else mapping(lookup.entry.applied) if lookup.entry else {}
-    values, unread = seen_by(declared, task)
-    if "title" not in declared and task.title == derived_title(lookup.workspace, lookup.address, incarnation_of(lookup)):
-        values.pop("title", None)  # nobody wrote it: it is our mark
+    unread: set[str] = set()
+    if want and task.is_as_sent(want):
+        values = want.values
+    else:
+        declared = want.values if want else mapping(lookup.entry.applied) if lookup.entry else {}
+        values, unread = seen_by(declared, task)
+        if "title" not in declared and task.title == derived_title(lookup.workspace, lookup.address, incarnation_of(lookup)):
+            values.pop("title", None)  # nobody wrote it: it is our mark
+        if lookup.entry and "watermark" in mapping(lookup.entry.applied) and "watermark" not in values:
+            unread.add("watermark")  # there is no documented way to take ours away: the list does not tell it
     warnings = () if task.window else ("the vendor's list tells no time for it",)
     return Observed(
         lookup.address,

@@ -149,7 +149,7 @@ class Damaged(LedgerError):
     """Something is not what was written."""
 
     def __init__(self, place: str) -> None:
-        super().__init__(f"the ledger is damaged: {place} is not what was written", next_step="restore the ledger from a backup")
+        super().__init__(f"the ledger is damaged: {place} is not what was written; restore the ledger from a backup")
 
 
 def note_cell(place: str, value: Any, seal: Seal) -> str:
@@ -181,6 +181,8 @@ def entry_cells(entry: Entry, seal: Seal) -> tuple[str, int, str]:
         rest["on_air_change"] = entry.on_air_change.value
     if entry.depends_on:
         rest["depends_on"] = [list(address) for address in entry.depends_on]
+    if entry.former is not None:
+        rest["former"] = entry_cells(entry.former, seal)
     body = [
         *entry.address,
         entry.account,
@@ -222,6 +224,8 @@ def _rest(rest: dict[str, Any]) -> dict[str, Any]:
         rest["on_air_change"] = OnAirChange(rest["on_air_change"])
     if "depends_on" in rest:
         rest["depends_on"] = tuple(Address(*names) for names in rest["depends_on"])
+    if "former" in rest:
+        rest["former"] = entry_of(*rest["former"])
     return rest
 
 

@@ -1111,7 +1111,7 @@ specs = st.fixed_dictionaries(
 @settings(max_examples=150, deadline=None, derandomize=True)
 def test_what_is_sent_reads_back_the_same(values):
     body = wire.encode(RelaySpec, values)
-    back = Task.read({**body, "TaskId": "t", "Status": "未开始"}).values
+    back = Task.of({**body, "TaskId": "t", "Status": "未开始"}).values
     assert differences({**values, "enabled": True}, back, seal=seal) == []
 
 

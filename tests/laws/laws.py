@@ -215,7 +215,7 @@ def a_list_that_misses_something_proves_nothing(folder: Path) -> None:
 def two_readings_must_agree_before_absence_is_believed(folder: Path) -> None:
     """One task goes and another comes while the pages are read: the number is right, and one that was there all the time is missing."""
     rows = [{"TaskId": f"t{n}", "Title": f"t{n}", "Status": "未开始"} for n in range(_relay_list.PAGE + 2)]
-    whole = [_relay_list.Task.read(row) for row in rows]
+    whole = [_relay_list.Task.of(row) for row in rows]
     missing = [*whole[1:], replace(whole[0], id="new")]
     readings = iter([whole, whole])
     before = _relay_list.listed_tasks
@@ -356,7 +356,7 @@ def _no_reach(patch: pytest.MonkeyPatch) -> None:
 def _any_list(patch: pytest.MonkeyPatch) -> None:
     def once() -> Any:
         pages = yield from _relay_list._pages()
-        return [_relay_list.Task.read(row) for page in pages for row in page.get("List") or []]
+        return [_relay_list.Task.of(row) for page in pages for row in page.get("List") or []]
 
     patch.setattr(relay_task, "listed_tasks", once)
     patch.setattr(relay_task, "twice_listed", _given)

@@ -305,13 +305,45 @@ def test_a_clip_waits_for_its_end(end: datetime) -> None:
         (Stage.READY, {"name": "x"}, Action.NOOP),
         (Stage.READY, {"name": "y"}, Action.UPDATE),
         (Stage.READY, {"name": "x", "group": "g"}, Action.REPLACE),
-        (Stage.MAKING, {"name": "x"}, Action.WAIT),
+        (Stage.MAKING, {"name": "x"}, Action.UPDATE),
         (Stage.FAILED, {"name": "x"}, Action.REPLACE),
     ],
 )
 def test_clips(stage: Stage, values: dict, expected: Action) -> None:
     want = Desired(HERE, {"name": "x"}, Place("m.yaml"))
     assert decide(RETRO, want, live(stage, values=values), entry()).action is expected
+
+
+REPLACING = replace(entry(), id="id-2", changed=NOW - HOUR, former=entry())
+
+
+@pytest.mark.parametrize(
+    ("stage", "id", "want", "expected"),
+    [
+        (Stage.READY, "id-2", DIFFERENT, Action.UPDATE),
+        (Stage.MAKING, "id-2", DIFFERENT, Action.UPDATE),
+        (Stage.FAILED, "id-2", DIFFERENT, Action.REPLACE),
+        (Stage.READY, "id-2", OTHER_GROUP, Action.REPLACE),
+        (Stage.READY, "id-1", DIFFERENT, Action.ADOPT),
+        (Stage.READY, "id-1", OTHER_GROUP, Action.REPLACE),
+        (Stage.READY, "id-2", None, Action.DELETE),
+        (Stage.READY, "id-1", None, Action.DELETE),
+    ],
+    ids=[
+        "ready, so the old one goes", "being made", "it failed", "another change", "the new one is gone", "the new one is gone, another change",
+        "not wanted", "not wanted, and the new one is gone",
+    ],
+)  # fmt: skip
+def test_a_clip_that_is_to_replace_another(stage: Stage, id: str, want: dict | None, expected: Action) -> None:
+    declared = Desired(HERE, want, Place("m.yaml")) if want else None
+    seen = replace(live(stage, values=DIFFERENT), id=id)
+    change = decide(RETRO, declared, seen, REPLACING)
+    assert change.action is expected
+    assert change.entry is not None
+    assert (change.entry.id, change.entry.former is not None) == (id, id == "id-2")
+    just_made = replace(REPLACING, changed=NOW)
+    waits = Action.WAIT if want else Action.BLOCKED
+    assert decide(RETRO, declared, seen, just_made).action is (expected if id == "id-2" else waits), "a read that lags proves nothing"
 
 
 def test_protect_blocks_a_replacement() -> None:
@@ -324,7 +356,7 @@ def test_duplicates_of_ours_are_deleted_and_others_are_not() -> None:
     def extra(match: Match, same: bool) -> list[str]:
         seen = live(Stage.WAITING, window=WINDOWS[Phase.UPCOMING], match=match, also=("id-2",), same_body=same)
         case = planner.Case(HERE, VENDOR, wanted(Phase.UPCOMING), seen, entry(WINDOWS[Phase.UPCOMING]), None, SETTING)
-        return [change.observed.id for change in planner.plan([case]) if change.action is Action.DELETE and change.observed]
+        return [change.observed.id for change in planner.decisions([case]) if change.action is Action.DELETE and change.observed]
 
     assert extra(Match.LEDGER, True) == ["id-2"]
     assert extra(Match.LEDGER, False) == []
