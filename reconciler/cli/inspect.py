@@ -259,6 +259,7 @@ def state_show(address: str) -> int:
     """
     from reconciler.cli import _context
 
+            ("replaces", entry.former.id if entry.former else ""),
     where = _context.address(address)
 
     def work(run: Session, _: Scene, ledger: Ledger) -> int:
@@ -381,6 +382,7 @@ def _when(entry: Entry, look: Look) -> str:
     return look.span(entry.window) if entry.window else ""
 
 
+        "replaces": entry.former.id if entry.former else None,
 def _marks(entry: Entry) -> str:
     marks = (("ended", entry.ended), ("protect", entry.protect), ("retain", entry.retain))
     return ", ".join(name for name, set_ in marks if set_)

@@ -16,7 +16,7 @@ GAPS = (0, 20, 45, 80, 100)  # seconds until somebody runs it again: at once, wi
 WORLDS_OF: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(RELAYS, ("", "lag", "replica", "repeat", "skip", "ahead", "behind", "slow", "elsewhere")),
     **dict.fromkeys(SESSIONS, ("", "lag", "ahead", "behind", "slow", "elsewhere")),
-    **dict.fromkeys(CLIPS, ("", "lag", "elsewhere")),
+    **dict.fromkeys(CLIPS, ("", "lag", "barren", "elsewhere")),
 }
 
 
@@ -123,7 +123,7 @@ def pairs(seed: str = "0") -> list[Case]:
         "when": WHENS,
         "call": tuple(range(1, 9)),
         "kill": (0, *range(1, 61, 2)),
-        "world": tuple(world for world in WORLDS if world not in (*SHIFTING, "unfenced")),
+        "world": tuple(world for world in WORLDS if world not in (*SHIFTING, "barren", "unfenced")),
         "then": ("", *(f"{fault}:{when}:1" for fault in FAULTS for when in WHENS)),
         "again": (0, 3, 6, 9, 14, 20),
         "gap": GAPS,

@@ -100,10 +100,13 @@ WORLDS: dict[str, dict[str, str]] = {
     "behind": {"live.clock_offset": "-400", "rtc.clock_offset": "-400"},
     "slow": {"live.clock_offset": "-200", "rtc.clock_offset": "-200"},  # not far enough off to be refused
     "elsewhere": {},  # the killed process ran on another machine: its lease must run out
+    "barren": {"livepeer.clip_outcome": "failed"},  # as long as it is attacked, no clip can be cut
     "unfenced": {"live.x_expires": "ignored", "rtc.x_expires": "ignored"},
 }
 SHIFTING = ("repeat", "skip")
 
+PASSING = {"barren": ("livepeer.clip_outcome", "ready"), **dict.fromkeys(SHIFTING, ("live.shifting_pages", "off"))}
+"""Worlds that are like this during the attack only, and how it ends."""
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -397,7 +400,7 @@ def prepared(folder: Path, case: Case) -> Trial:
     frozen = _FROZEN.get(key)
     if frozen is not None:
         return Trial(folder, case).thaw(frozen)
-    calm = Trial(folder, replace(case, world="") if case.world in SHIFTING else case).seeded()
+    calm = Trial(folder, replace(case, world="") if case.world in PASSING else case).seeded()
     if case.world in SHIFTING:
         crowd(calm)
     if calm.verb.before and calm.verb.wait:
@@ -453,8 +456,8 @@ def run(case: Case, folder: Path, *, store: str = ".reconciler/state.db") -> Tri
         if case.then or case.again:
             fault, when, call = case.then.rsplit(":", 2) if case.then else ("", "before", "1")
             trial.attacked(state, fault=fault, when=when, call=int(call), kill=case.again)
-        if case.world in SHIFTING:
-            trial.world.set_switches({"live.shifting_pages": "off"})
+        if case.world in PASSING:
+            trial.world.set_switches(dict([PASSING[case.world]]))
         trial.converge(state)
         check(trial)
         return trial
@@ -482,19 +485,39 @@ def check(trial: Trial) -> None:
     assert oracle.most() <= 1 or case.belied, f"two live objects of one identity at one time: {case.replay}"
     if case.verb == "update" and "recording" in case.kind:  # no read tells, so look behind the curtain
         assert '"Alpha": 0.5' in json.dumps(trial.world.data["rtc"]["runs"]), f"the update was lost: {case.replay}"
-    ledger = trial.open()
-    try:
-        now = trial.clock.now()
-        over = {one.address for one in ledger.entries().values() if one.window and one.window.end and one.window.end <= now}
-        owned = [one for one in ledger.entries().values() if not one.ended and one.address not in over]
-        assert len(owned) == wanted, f"the ledger owns {len(owned)} objects, wanted {wanted}: {case.replay}"
-        assert not ledger.open_intents(), f"an intent is still open: {case.replay}"
-        ids = {one.rpartition(" ")[2] for one in alive}
-        strange = [entry.id for entry in owned if entry.id not in ids and not entry.address.kind.endswith("Session")]
-        assert not strange, f"the ledger owns {strange}, alive are {alive}: {case.replay}"
-    finally:
-        ledger.close()
+    last, now = trial.log[-1], trial.clock.now()
+    owned = [one for one in last.kept if not one.ended and not (one.window and one.window.end and one.window.end <= now)]
+    assert len(owned) == wanted, f"the ledger owns {len(owned)} objects, wanted {wanted}: {case.replay}"
+    assert not last.open, f"an intent is still open: {case.replay}"
+    assert not any(one.former for one in owned), f"the ledger still knows what was replaced: {case.replay}"
+    ids = {one.rpartition(" ")[2] for one in alive}
+    strange = [entry.id for entry in owned if entry.id not in ids and not entry.address.kind.endswith("Session")]
+    assert not strange, f"the ledger owns {strange}, alive are {alive}: {case.replay}"
 
+
+def check_clips(trial: Trial) -> None:
+    """A replacement gives a clip another identity, so they are counted together as well: from the first that is ready on there is always
+    one as long as one is wanted, never more than the old one and the new one, and in the end not even the remains of one that failed.
+    """
+    case, wanted = trial.case, trial.verb.alive
+    alive, ready, most = set[str](), set[str](), 0
+    for event in trial.world.ledger.events:
+        if not event["identity"].startswith("clip/"):
+            continue
+        name, one, had = event["event"], {event["id"]}, bool(ready)
+        alive, ready = (
+            (alive - one, ready - one) if name in ("deleted", "failed") else (alive | one, ready | one if name == "ready" else ready)
+        )
+        most = max(most, len(alive))
+        assert ready or not had or not wanted, f"for a while there was no clip: {case.replay}"
+    assert most <= 2 or case.belied, f"{most} live clips at one time: {case.replay}"
+    left = [
+        row["id"] for row in trial.world.data["livepeer"]["asset"].values() if row["source"]["type"] == "clip" and not row.get("deleted")
+    ]
+    assert len(left) == wanted, f"{len(left)} clips are left over, wanted {wanted}: {case.replay}"
+
+    if "clip" in case.kind:
+        check_clips(trial)
 
 @contextmanager
 def workplace() -> Iterator[Path]:

@@ -432,13 +432,32 @@ def test_killed_after_the_post_it_is_found_by_the_mark_in_its_name():
     assert changes(want, live) == []
 
 
-def test_killed_before_the_patch_the_mark_is_a_difference_of_the_name():
+def test_killed_before_the_patch_it_is_still_being_made():
     studio, want = Studio(), desired()
     id = studio.made(want, marked=True)
     live = seen(studio, want)
-    assert (live.match, changes(want, live)) == (Match.MARK, ["spec.name", "spec.creatorId"])
-    drive(KIND.update(want, live, changes(want, live)), studio)
-    assert changes(want, seen(studio, want, entry=entry(want, id))) == []
+    assert (live.match, live.stage, live.detail) == (Match.MARK, Stage.MAKING, "cut, and not named yet")
+    assert (changes(want, live), live.unread) == ([], {"name", "creatorId"}), "its working name is nobody's change"
+    drive(KIND.update(want, live, ()), studio)
+    done = seen(studio, want, entry=entry(want, id))
+    assert (done.stage, changes(want, done)) == (Stage.READY, [])
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [(("old", "new"), "new"), (("old",), "old"), (("new",), "new"), ((), "")],
+    ids=["both", "only the old one", "only the new one", "neither"],
+)
+def test_a_clip_that_is_to_replace_another_is_found_before_it(there: tuple[str, ...], found: str):
+    studio, want = Studio(), desired()
+    before = desired({**SPEC, "end": MS + 20_000})
+    ids = {"old": studio.made(before), "new": studio.made(want)}
+    for name in {"old", "new"} - {*there}:
+        del studio.assets[ids[name]]
+    known = replace(entry(want, ids["new"]), former=entry(before, ids["old"]))
+    survey, _ = drive(KIND.observe([ask(want, entry=known)]), studio)
+    assert survey.answers[0].id == ids.get(found, "")
+    assert survey.strangers == [], "nobody else's, whichever of them it is"
 
 
 def test_the_same_piece_without_a_mark_is_a_twin():

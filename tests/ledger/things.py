@@ -40,6 +40,7 @@ FULL_ENTRY = Entry(
     on_air_change=OnAirChange.REFUSE,
     depends_on=(MORNING, Address("Clip", "goal-78")),
     ended=True,
+    former=an_entry(SERIES, id="task-1", former=an_entry(SERIES, id="task-0", applied=None)),
 )
 
 

@@ -122,8 +122,8 @@ def test_one_kind_through_the_whole_loop(tmp_path: Path, name: str) -> None:
 
 NEVER_READY = {  # here the vendor refuses, or never finishes, so something rightly stays to be done
     ("livepeer.clip_outcome", "failed"): {"Clip/goal-78": "replace"},
-    ("livepeer.clip_outcome", "stuck-waiting"): {"Clip/goal-78": "wait"},
-    ("livepeer.clip_outcome", "stuck-processing"): {"Clip/goal-78": "wait"},
+    ("livepeer.clip_outcome", "stuck-waiting"): {"Clip/goal-78": "update"},
+    ("livepeer.clip_outcome", "stuck-processing"): {"Clip/goal-78": "update"},
     ("livepeer.create_crash", "enqueue"): {"Clip/goal-78": "replace"},
     ("livepeer.create_crash", "before-task"): {"Clip/goal-78": "replace"},
 }

@@ -61,3 +61,48 @@ def test_a_create_that_took_effect_becomes_an_entry_with_what_was_asked_for() ->
     verdict = settle(intent(Verb.CREATE, desired={"a": 1}), MARKED, entry=None, want=None, desired={"a": 1}, seal=seal, now=NOW)
     assert verdict.entry is not None
     assert (verdict.entry.id, verdict.entry.applied, verdict.entry.identity) == ("id-1", {"a": 1}, "identity")
+
+
+# --- a replacement that is made before the old one is deleted ---------------------------------------------------------
+
+OLD = replace(ENTRY, id="id-0", identity="before")
+BOTH = replace(ENTRY, incarnation=2, former=OLD)
+SEEN_OLD = replace(LIVE, id="id-0")
+
+
+@pytest.mark.parametrize("create_first", [True, False])
+def test_what_was_made_first_keeps_the_old_one_in_the_ledger(create_first: bool) -> None:
+    what = intent(Verb.CREATE, incarnation=2)
+    verdict = settle(what, MARKED, entry=OLD, want=None, desired=None, seal=seal, now=NOW, create_first=create_first)
+    assert verdict.entry is not None
+    assert (verdict.entry.id, verdict.entry.former) == ("id-1", OLD if create_first else None)
+
+
+def test_what_was_not_made_leaves_the_old_one() -> None:
+    what = intent(Verb.CREATE, incarnation=2)
+    for now, known in ((NOW, False), (what.horizon, True)):
+        verdict = settle(what, SEEN_OLD, entry=OLD, want=None, desired=None, seal=seal, now=now, create_first=True)
+        assert (verdict.known, verdict.present, verdict.entry) == (known, False, OLD)
+
+
+@pytest.mark.parametrize(
+    ("target", "seen", "early", "late"),
+    [
+        # whose deletion has no known result, what is seen, (known, the id the ledger then has, the one it is to replace)
+        ("id-0", LIVE, (True, "id-1", "id-0"), (True, "id-1", "id-0")),
+        ("id-0", SEEN_OLD, (True, "id-1", "id-0"), (True, "id-1", "id-0")),
+        ("id-1", LIVE, (False, "id-1", "id-0"), (True, "id-1", "id-0")),
+        ("id-1", SEEN_OLD, (True, "id-0", ""), (True, "id-0", "")),
+        ("id-1", ABSENT, (True, "id-0", ""), (True, "id-0", "")),
+        ("id-1", UNKNOWN, (False, "id-1", "id-0"), (True, "id-1", "id-0")),
+    ],
+    ids=["the old one's", "and it is seen", "the new one's", "and only the old one is seen", "and neither is seen", "and nothing is known"],
+)
+def test_a_deletion_while_the_ledger_has_two(
+    target: str, seen: Observed, early: tuple[bool, str, str], late: tuple[bool, str, str]
+) -> None:
+    what = intent(Verb.DELETE, target=target)
+    for now, expected in ((NOW, early), (what.horizon, late)):
+        verdict = settle(what, seen, entry=BOTH, want=None, desired=None, seal=seal, now=now, create_first=True)
+        assert verdict.entry is not None
+        assert (verdict.known, verdict.entry.id, verdict.entry.former.id if verdict.entry.former else "") == expected
