@@ -82,7 +82,7 @@ def _clock(naive: datetime) -> str:
 
 
 def parse(block: Any, *, base: Path = ("schedule",)) -> tuple[Timing | None, list[Mistake]]:
-    """The timing of a `schedule` block that stands at `base`, and every mistake in it.
+    """The timing of a `schedule` block that stands at `base`, and every mistake in it; beside mistakes, a window that is right is known.
 
     None with no error means that `dst: {gap: skip}` dropped the only window there is.
     """
@@ -124,8 +124,10 @@ class _Block:
         if start is not None and end is not None and end <= start:
             key = next(key for key in _ENDS if key in block)
             self.wrong("RC033", key, "the window ends before it starts" if end < start else "the window ends when it starts")
-        if self.mistakes or start is None or end is None:
+        if start is None or end is None or end <= start:
             return None, self.mistakes
+        if self.mistakes:
+            return None if self.dropped else Timing(Window(start, end)), self.mistakes
         if self.dropped:
             help = "choose another time, or dst: {gap: forward}"
             self.wrong("RC035", "start", "the window is dropped: its local time does not exist, and dst.gap is skip", help)

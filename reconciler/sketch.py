@@ -13,7 +13,8 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from reconciler.mistakes import Mistake, Path, broken_rule, models_in
+from reconciler import wire
+from reconciler.mistakes import Mistake, Path, broken_rule
 
 
 class Sketch(NamedTuple):
@@ -32,11 +33,15 @@ def of(model: type[BaseModel], value: Any, wrong: Collection[Path], base: Path) 
 
 
 def _partial(model: Any, value: Mapping[str, Any], wrong: Collection[Path], base: Path, found: list[Mistake]) -> BaseModel:
-    """An instance that lacks the attributes that are wrong. Its rules were asked already when the whole of it is what is wrong."""
-    made: BaseModel = model.model_construct()
+    """An instance that lacks the attributes that are wrong; `model_fields_set` still tells that they were written.
+
+    Its rules were asked already when the whole of it is what is wrong.
+    """
+    made: BaseModel = model.model_construct({name for name, field in model.model_fields.items() if (field.alias or name) in value})
     fields = made.__dict__
     fields.clear()
     known = {field.alias or name for name, field in model.model_fields.items()}
+    nested = {field.attribute: field for field in wire.shape(model).fields}
     for name, field in model.model_fields.items():
         key = field.alias or name
         below = [path[1:] for path in wrong if path[:1] == (key,)]
@@ -48,8 +53,8 @@ def _partial(model: Any, value: Mapping[str, Any], wrong: Collection[Path], base
                 fields[name] = _adapter(model, name).validate_python(value[key])
             except ValidationError:
                 continue
-        elif () not in below and (inner := models_in(field.annotation)):
-            left = _inside(inner[0], value[key], below, (*base, key), found)
+        elif (inner := nested[name]).nested and isinstance(value[key], list) is inner.many:
+            left = _inside(inner.nested.model, value[key], below, (*base, key), found)
             if left is not None:
                 fields[name] = left
     if () not in wrong:

@@ -142,10 +142,8 @@ def _load_url(raw: Any) -> Url | None:
 
 
 def _load_number(raw: Any) -> float | int | None:
-    """A vendor's float: whole ones as int, so that 30.0 is 30."""
-    if isinstance(raw, bool) or not isinstance(raw, int | float):
-        return None
-    return int(raw) if isinstance(raw, float) and raw.is_integer() else raw
+    """A vendor's number."""
+    return None if isinstance(raw, bool) or not isinstance(raw, int | float) else raw
 
 
 def _load_ratio(raw: Any) -> float | None:
@@ -200,7 +198,7 @@ class Source(Spec):
         Doc("where playing goes on after an interruption: where it broke, or there plus the time lost", default="breakPoint"),
     ] = None
     preload: Annotated[
-        bool | None, Wire("PreDownload", dump=int, load=bool), Doc("fetch the files to the edge before they are played", default="true")
+        bool | None, Wire("PreDownload", dump=int), Doc("fetch the files to the edge before they are played", default="true")
     ] = None
 
     @model_validator(mode="after")
@@ -209,7 +207,7 @@ class Source(Spec):
         return self
 
     def _choice_faults(self) -> Iterator[PydanticCustomError]:
-        if (self.url is None) == (self.files is None):
+        if len(self.model_fields_set & {"url", "files"}) != 1:
             yield fault("RC110", "a relay source is exactly one of url and files", help="keep one of them")
 
     def _list_faults(self) -> Iterator[PydanticCustomError]:
@@ -233,9 +231,9 @@ class Destination(Spec):
 
     @model_validator(mode="after")
     def _agree(self) -> Destination:
-        parts = {"domain": self.domain, "app": self.app, "stream": self.stream}
-        given = [name for name, value in parts.items() if value is not None]
-        if self.url is not None:
+        parts = ("domain", "app", "stream")
+        given = [name for name in parts if name in self.model_fields_set]
+        if "url" in self.model_fields_set:
             faults([fault("RC116", f"{name} means nothing beside url", at=name, help="keep one form") for name in given])
         elif len(given) < len(parts):
             missing = " and ".join(name for name in parts if name not in given)

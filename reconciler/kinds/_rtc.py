@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from reconciler import scalars, wire
 from reconciler.errors import NotFound, NotReady, OutcomeUnknown, Rejected, VendorError
-from reconciler.fields import REPLACE, UNREADABLE, Doc, SecretRef, Spec, Wire, fault, faults
+from reconciler.fields import REPLACE, UNREADABLE, Doc, SecretRef, Spec, Wire, fault, faults, readable
 from reconciler.kinds._calls import Operation, mapping
 from reconciler.model import (
     Batch,
@@ -155,7 +155,7 @@ def stream_faults(streams: Sequence[Stream], family: str, at: str) -> Iterator[P
     if len(streams) > STREAM_LIMIT:
         yield fault(f"{family}02", f"{len(streams)} streams are listed, the vendor takes at most {STREAM_LIMIT}", at=at)
     seen: dict[int, int] = {}
-    for place, stream in enumerate(streams):
+    for place, stream in readable(streams, "index"):
         if stream.index is None:
             continue
         if stream.index in seen:
@@ -171,7 +171,7 @@ def stream_faults(streams: Sequence[Stream], family: str, at: str) -> Iterator[P
 def repeated(streams: Sequence[Stream], family: str, at: str) -> Iterator[PydanticCustomError]:
     """Streams listed twice."""
     seen: set[tuple[str, str]] = set()
-    for place, stream in enumerate(streams):
+    for place, stream in readable(streams, "user", "type"):
         if stream.key in seen:
             yield fault(f"{family}04", f"the {stream.type} stream of {stream.user} is listed twice", at=f"{at}.{place}", help="remove one")
         seen.add(stream.key)
@@ -232,7 +232,7 @@ def filled_text(value: str, family: str, what: str) -> str:
 class TosStorage(Spec):
     FAMILY: ClassVar[str] = "RC2"
 
-    account_id: Annotated[str, Wire("AccountId", load=str), Doc("the main Volcengine account, never a sub-user's"), REPLACE]
+    account_id: Annotated[str, Wire("AccountId"), Doc("the main Volcengine account, never a sub-user's"), REPLACE]
     region: Annotated[
         Literal["cn-beijing", "cn-guangzhou", "cn-shanghai", "ap-southeast-1"],
         Wire("Region", words=TOS_REGIONS),
@@ -287,8 +287,8 @@ class CustomStorage(Spec):
         if isinstance(region, int):
             if names and not (self.vendor in _OPEN_ENDED and region >= len(names)):
                 yield fault(rule, f"a region of {self.vendor} is written by its name", at="region", help=f"write one like {names[0]}")
-            elif region < 0:
-                yield fault(rule, "a region's integer is 0 or more", at="region")
+            elif not 0 <= region < 2**31:
+                yield fault(rule, "a region's integer is 0 or more, and below 2147483648", at="region")
         elif region is not None and not names:
             yield fault(
                 rule,
@@ -311,11 +311,9 @@ class CustomStorage(Spec):
 
 def exactly_one(storage: Spec, family: str) -> Iterator[PydanticCustomError]:
     """The mistake of a storage block that names no store, or several."""
-    form = wire.shape(type(storage)).fields
-    named = [one.key for one in form if getattr(storage, one.attribute) is not None]
-    if len(named) != 1:
-        choice = " or ".join(one.key for one in form)
-        yield fault(f"{family}05", f"storage names {len(named)} stores, exactly one is needed", help=f"keep one of {choice}")
+    if len(storage.model_fields_set) != 1:
+        named, choice = scalars.counted(len(storage.model_fields_set), "store"), ", ".join(type(storage).model_fields)
+        yield fault(f"{family}05", f"storage names {named}, exactly one is needed", help=f"keep one of {choice}")
 
 
 def name_region(values: dict[str, Any]) -> None:
@@ -417,14 +415,15 @@ def read(answer: Reply | VendorError, key: str) -> Reading:
     if not raw:
         return _NO_TASK
     task = mapping(raw)
-    status, started, ended = task.get("Status"), _instant(task.get("StartTime")), _instant(task.get("EndTime"))
+    status, began, over = (wire.number(task.get(name)) for name in ("Status", "StartTime", "EndTime"))
+    started, ended = _instant(began), _instant(over)
     said = task.get("StopReason")
     reason = said if isinstance(said, str) else ""
-    if not status and not task.get("StartTime"):
+    if not status and not began:
         return _NO_TASK
     if status == 4:
         return Reading(Presence.ENDED, Stage.FAILED, started, ended, reason or "failed", task)
-    if status == 3 or (status in (1, 2) and task.get("EndTime")):
+    if status == 3 or (status in (1, 2) and over):
         return Reading(Presence.ENDED, Stage.ENDED, started, ended, reason or "ended", task)
     if status == 1:
         return Reading(Presence.LIVE, Stage.WAITING, started, None, "started, nothing is published yet", task)

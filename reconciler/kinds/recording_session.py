@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler import wire
-from reconciler.fields import REPLACE, UNREADABLE, Doc, Seconds, SecretRef, Spec, UrlField, Wire, fault, faults
+from reconciler.fields import REPLACE, UNREADABLE, Doc, Seconds, SecretRef, Spec, UrlField, Wire, fault, faults, readable
 from reconciler.kinds._calls import Operation
 from reconciler.kinds._rtc import (
     ID_DOC,
@@ -447,32 +447,25 @@ class Files(Spec):
         REPLACE,
     ] = None
 
-    @field_validator("formats")
-    @classmethod
-    def _once(cls, value: list[str] | None) -> list[str] | None:
-        if value and len(set(value)) < len(value):
-            raise fault("RC235", "a file format is listed twice", help="remove one")
-        return value
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        faults(self._format_faults(), self._prefix_faults())
+        return self
 
-    @field_validator("prefix")
-    @classmethod
-    def _letters(cls, value: list[str] | None) -> list[str] | None:
-        found = [
-            fault(
-                "RC234",
-                "{part} in the prefix is not made of letters and digits",
-                part=repr(part),
-                at=str(place),
-                help="write one list entry a folder",
-            )
-            for place, part in enumerate(value or ())
-            if not re.fullmatch(r"[A-Za-z0-9]+", part)
-        ]
-        joined = sum(len(part) + 1 for part in value or ())
+    def _format_faults(self) -> Iterator[PydanticCustomError]:
+        formats = self.formats or []
+        for place, name in enumerate(formats):
+            if name in formats[:place]:
+                yield fault("RC235", f"the file format {name} is listed twice", at=f"formats.{place}", help="remove one")
+
+    def _prefix_faults(self) -> Iterator[PydanticCustomError]:
+        for place, part in enumerate(self.prefix or ()):
+            if not re.fullmatch(r"[A-Za-z0-9]+", part):
+                message, help = "{part} in the prefix is not made of letters and digits", "write one list entry a folder"
+                yield fault("RC234", message, part=repr(part), at=f"prefix.{place}", help=help)
+        joined = sum(len(part) + 1 for part in self.prefix or ())
         if joined > 128:
-            found.append(fault("RC234", f"the prefix has {joined} characters with its slashes, the vendor accepts at most 128"))
-        faults(found)
-        return value
+            yield fault("RC234", f"the prefix has {joined} characters with its slashes, the vendor accepts at most 128", at="prefix")
 
 
 class VodStorage(Spec):
@@ -578,7 +571,19 @@ class RecordingSpec(Spec):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        faults(self._stream_faults(), self._exclusion_faults(), self._layout_faults(), self._control_faults())
+        faults(
+            self._stream_faults(),
+            self._repetition_faults(),
+            self._exclusion_faults(),
+            self._overlap_faults(),
+            self._mode_faults(),
+            self._main_stream_faults(),
+            self._block_faults(),
+            self._custom_faults(),
+            self._region_faults(),
+            self._upload_faults(),
+            self._format_faults(),
+        )
         return self
 
     @property
@@ -586,99 +591,103 @@ class RecordingSpec(Spec):
         return self.layout.mode if self.layout else "adaptive"
 
     def _stream_faults(self) -> Iterator[PydanticCustomError]:
-        streams = self.streams or []
-        yield from stream_faults(streams, "RC2", "streams")
+        yield from stream_faults(self.streams or (), "RC2", "streams")
+
+    def _repetition_faults(self) -> Iterator[PydanticCustomError]:
         if self._layout_mode != "custom":
-            yield from repeated(streams, "RC2", "streams")
+            yield from repeated(self.streams or (), "RC2", "streams")
 
     def _exclusion_faults(self) -> Iterator[PydanticCustomError]:
-        excluded = self.exclude_streams or []
-        yield from stream_faults(excluded, "RC2", "excludeStreams")
-        yield from repeated(excluded, "RC2", "excludeStreams")
-        wanted = {stream.key for stream in self.streams or []}
-        for place, stream in enumerate(excluded):
+        yield from stream_faults(self.exclude_streams or (), "RC2", "excludeStreams")
+        yield from repeated(self.exclude_streams or (), "RC2", "excludeStreams")
+        for place, stream in readable(self.exclude_streams, "type"):
             if stream.type == "screen":
-                yield fault(
-                    "RC220", f"the screen of {stream.user} cannot be excluded", at=f"excludeStreams.{place}.type", help="remove the entry"
-                )
+                yield fault("RC220", "a screen cannot be excluded", at=f"excludeStreams.{place}.type", help="remove the entry")
+
+    def _overlap_faults(self) -> Iterator[PydanticCustomError]:
+        wanted = {stream.key for _, stream in readable(self.streams, "user", "type")}
+        for place, stream in readable(self.exclude_streams, "user", "type"):
             if stream.key in wanted:
-                yield fault(
-                    "RC221", f"the {stream.type} stream of {stream.user} is both recorded and excluded", at=f"excludeStreams.{place}"
-                )
+                message = f"the {stream.type} stream of {stream.user} is both recorded and excluded"
+                yield fault("RC221", message, at=f"excludeStreams.{place}")
 
-    def _layout_faults(self) -> Iterator[PydanticCustomError]:
-        layout = self.layout
-        if layout is None:
-            return
-        if self.mode == "single":
+    def _mode_faults(self) -> Iterator[PydanticCustomError]:
+        if self.layout is not None and self.mode == "single":
             yield fault("RC222", "a layout needs mode: mixed", at="layout", help="remove the layout")
-            return
-        if layout.mode == "vertical" and layout.main_stream is None:
-            yield fault("RC223", "a vertical layout needs its mainStream", at="layout", help="add mainStream: {user: NAME}")
-        if layout.mode != "vertical" and layout.main_stream is not None:
-            yield fault("RC224", f"mainStream has no meaning in layout.mode: {layout.mode}", at="layout.mainStream")
-        if layout.mode == "custom":
-            yield from self._custom_faults(layout)
-            return
-        for name, block in (("canvas", layout.canvas), ("regions", layout.regions)):
-            if block is not None:
-                yield fault(
-                    "RC224", f"{name} has no meaning in layout.mode: {layout.mode}", at=f"layout.{name}", help="write layout.mode: custom"
-                )
 
-    def _custom_faults(self, layout: Layout) -> Iterator[PydanticCustomError]:
-        streams, regions = self.streams or [], layout.regions or []
+    def _main_stream_faults(self) -> Iterator[PydanticCustomError]:
+        if self.layout is None:
+            return
+        if self.layout.mode == "vertical" and "main_stream" not in self.layout.model_fields_set:
+            yield fault("RC223", "a vertical layout needs its mainStream", at="layout", help="add mainStream: {user: NAME}")
+        if self.layout.mode != "vertical" and "main_stream" in self.layout.model_fields_set:
+            yield fault("RC224", f"mainStream has no meaning in layout.mode: {self.layout.mode}", at="layout.mainStream")
+
+    def _block_faults(self) -> Iterator[PydanticCustomError]:
+        if self.layout is None or self.layout.mode == "custom":
+            return
+        for name in ("canvas", "regions"):
+            if name in self.layout.model_fields_set:
+                message = f"{name} has no meaning in layout.mode: {self.layout.mode}"
+                yield fault("RC224", message, at=f"layout.{name}", help="write layout.mode: custom")
+
+    def _custom_faults(self) -> Iterator[PydanticCustomError]:
+        if self.layout is None or self.layout.mode != "custom":
+            return
+        streams, regions = self.streams or [], self.layout.regions or []
         if not streams:
             yield fault("RC225", "a custom layout needs a list of streams", at="layout", help="add streams, one for every region")
         if not regions:
             yield fault("RC225", "a custom layout needs regions", at="layout", help="add regions, one for every stream")
         if len(streams) > 1:
-            for place, stream in enumerate(streams):
+            for place, stream in readable(streams, "index"):
                 if stream.index is None:
-                    yield fault(
-                        "RC226", f"stream {place + 1} has no index", at=f"streams.{place}", help="add index: and refer to it in a region"
-                    )
+                    help = "add index: and refer to it in a region"
+                    yield fault("RC226", f"stream {place + 1} has no index", at=f"streams.{place}", help=help)
         indices = {stream.index or 0 for stream in streams}
         shown: set[int] = set()
-        for place, region in enumerate(regions):
-            at = f"layout.regions.{place}"
+        named = list(readable(regions, "stream_index"))
+        for place, region in named:
+            at = f"layout.regions.{place}.streamIndex"
             if streams and region.stream_index not in indices:
-                yield fault("RC225", f"no stream has the index {region.stream_index}", at=f"{at}.streamIndex")
+                yield fault("RC225", f"no stream has the index {region.stream_index}", at=at)
             if region.stream_index in shown:
-                yield fault("RC225", f"stream {region.stream_index} has two regions", at=f"{at}.streamIndex")
+                yield fault("RC225", f"stream {region.stream_index} has two regions", at=at)
             shown.add(region.stream_index)
-            yield from _region_faults(region, layout.canvas or Canvas.model_construct(), at)
-        for place, stream in enumerate(streams):
+        for place, stream in enumerate(streams if len(named) == len(regions) else ()):
             if regions and (stream.index or 0) not in shown and (stream.index is not None or len(streams) == 1):
                 yield fault("RC225", f"stream {stream.index or 0} has no region", at=f"streams.{place}", help="add a region with its index")
 
-    def _control_faults(self) -> Iterator[PydanticCustomError]:
-        formats = self.files.formats or [] if self.files else []
-        if self.control.upload_while_recording and "hls" not in formats:
+    def _region_faults(self) -> Iterator[PydanticCustomError]:
+        """Places and sizes against the canvas."""
+        if self.layout is None or self.layout.mode != "custom":
+            return
+        canvas = self.layout.canvas or Canvas.model_construct()
+        for side, start in (("width", "x"), ("height", "y")):
+            if not hasattr(canvas, side):
+                continue
+            whole = getattr(canvas, side)
+            for name, low, most in ((start, 0, whole - 1), (side, 1, whole)):
+                for place, region in readable(self.layout.regions, name):
+                    if not low <= (value := getattr(region, name)) <= most:
+                        message = f"{name} is {value}, the canvas's {side} allows {low} to {most}"
+                        yield fault("RC214", message, at=f"layout.regions.{place}.{name}")
+
+    def _upload_faults(self) -> Iterator[PydanticCustomError]:
+        if self.control.upload_while_recording and "hls" not in self._formats:
             yield fault(
                 "RC232", "uploadWhileRecording needs the format hls", at="control.uploadWhileRecording", help="add hls to files.formats"
             )
-        if self.control.media != "audio":
-            for place, name in enumerate(formats):
-                if name in ("mp3", "aac", "m4a"):
-                    yield fault(
-                        "RC233",
-                        f"{name} is for pure audio",
-                        at=f"files.formats.{place}",
-                        help="write control.media: audio, or another format",
-                    )
 
+    def _format_faults(self) -> Iterator[PydanticCustomError]:
+        for place, name in enumerate(self._formats):
+            if name in ("mp3", "aac", "m4a") and self.control.media != "audio":
+                help = "write control.media: audio, or another format"
+                yield fault("RC233", f"{name} is for pure audio", at=f"files.formats.{place}", help=help)
 
-def _region_faults(region: Region, canvas: Canvas, at: str) -> Iterator[PydanticCustomError]:
-    for name, value, side, whole in (
-        ("x", region.x, "width", canvas.width),
-        ("y", region.y, "height", canvas.height),
-    ):
-        if not 0 <= value < whole:
-            yield fault("RC214", f"{name} is {value}, the canvas's {side} allows 0 to {whole - 1}", at=f"{at}.{name}")
-    for name, value, whole in (("width", region.width, canvas.width), ("height", region.height, canvas.height)):
-        if not 0 < value <= whole:
-            yield fault("RC214", f"{name} is {value}, the canvas allows 1 to {whole}", at=f"{at}.{name}")
+    @property
+    def _formats(self) -> Sequence[str]:
+        return self.files.formats or [] if self.files else []
 
 
 # --- doubts -----------------------------------------------------------------------------------------------------------
@@ -856,14 +865,14 @@ class RecordingSession(Session):
 
     def replaces(self, path: str, want: Desired, live: Observed) -> bool:
         """UpdateRecord takes streams, backgrounds and regions, and only of a mixed recording in a custom layout, before and after."""
-        if path.startswith("schedule."):
+        if path.startswith("schedule.") or _without_effect(path, want, live):
             return False
         adjustable = any(f"{path.removeprefix('spec.')}.".startswith(f"{one}.") for one in _ADJUSTABLE)
         return not (adjustable and _adjustable(want.values) and _adjustable(live.values))
 
     def update(self, want: Desired, live: Observed, fields: Sequence[str]) -> Steps[None]:
         """Sends all that UpdateRecord takes, whichever part differs: whether it resets what is left out is not documented."""
-        if fields and all(path.startswith("schedule.") for path in fields):
+        if fields and all(path.startswith("schedule.") or _without_effect(path, want, live) for path in fields):
             return
         identity = Identity.parse(live.id) or self._wanted(want)
         body = self.body(want)
@@ -882,6 +891,13 @@ def _canonical_layout(layout: dict[str, Any]) -> dict[str, Any]:
     if "mainStream" in layout:
         layout["mainStream"] = plain_stream(layout["mainStream"])
     return layout
+
+
+def _without_effect(path: str, want: Desired, live: Observed) -> bool:
+    """Whether nothing comes of the field: a mix knows no maxSilence, a custom layout takes its size from the canvas."""
+    if path == "spec.control.maxSilence":
+        return want.values.get("mode") == live.values.get("mode") == "mixed"
+    return path in ("spec.encode.video.width", "spec.encode.video.height") and _adjustable(want.values) and _adjustable(live.values)
 
 
 def _adjustable(values: Values) -> bool:

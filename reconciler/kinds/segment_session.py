@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler import wire
-from reconciler.fields import HARMLESS, REPLACE, UNREADABLE, Doc, Seconds, Spec, Wire, fault, faults
+from reconciler.fields import HARMLESS, REPLACE, UNREADABLE, Doc, Seconds, Spec, Wire, fault, faults, readable
 from reconciler.kinds._calls import Operation, mapping
 from reconciler.kinds._rtc import (
     ID_DOC,
@@ -161,14 +161,15 @@ class SegmentSpec(Spec):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        faults(self._stream_faults())
+        faults(self._stream_faults(), self._name_faults())
         return self
 
     def _stream_faults(self) -> Iterator[PydanticCustomError]:
-        streams = self.streams or []
-        yield from stream_faults(streams, "RC3", "streams")
-        yield from repeated(streams, "RC3", "streams")
-        for place, stream in enumerate(streams):
+        yield from stream_faults(self.streams or (), "RC3", "streams")
+        yield from repeated(self.streams or (), "RC3", "streams")
+
+    def _name_faults(self) -> Iterator[PydanticCustomError]:
+        for place, stream in readable(self.streams, "user"):
             if self.mixed and stream.user == "mixed":
                 yield fault(
                     "RC313", "the user name mixed is taken by the mix itself", at=f"streams.{place}.user", help="write mixed: false"
@@ -180,6 +181,8 @@ class SegmentSpec(Spec):
 _ADJUSTABLE = {"identifier", "sliceDuration", "active"}
 _NEVER_TOLD = frozenset({"businessId", "storage.custom.accessKey", "storage.custom.secretKey"})
 _ECHOED = {
+    "streams": ("TargetStreams", "StreamList"),
+    "identifier": ("Identifier",),
     "sliceDuration": ("Duration",),
     "maxIdle": ("MaxIdleTime",),
     "active": ("Handle",),
@@ -230,7 +233,8 @@ class SegmentSession(Session):
             untold.add("storage")
         applied = lookup.entry.applied if lookup.entry else None
         declared = lookup.want.values if lookup.want else applied
-        if declared is not None and "redundantDuration" not in declared:
+        echoed = mapping(task.get("Control")).get("RedundantDuration")
+        if echoed is None or (declared is not None and "redundantDuration" not in declared):
             untold.add("redundantDuration")
         if declared is not None and "identifier" not in {**(applied or {}), **declared}:
             values.pop("identifier", None)
@@ -243,7 +247,7 @@ def _missing(task: Mapping[str, Any], steps: tuple[str, ...]) -> bool:
     found: Any = task
     for step in steps:
         found = mapping(found).get(step)
-    return found is None or (found == 0 and found is not False)
+    return found in (None, "") or (found == 0 and found is not False)
 
 
 def _told_store(values: Values) -> bool:

@@ -436,7 +436,7 @@ MISTAKES = [
     (spec(files={"formats": ["mp4", "MP4"]}), [("literal_error", "files.formats.1")], "upper case"),
     (spec(files={"prefix": ["a-b", "c", ""]}), [("RC234", "files.prefix.0"), ("RC234", "files.prefix.2")], "prefix"),
     (spec(files={"prefix": ["a" * 64, "b" * 63]}), [("RC234", "files.prefix")], "prefix too long"),
-    (spec(files={"formats": ["mp4", "mp4"]}), [("RC235", "files.formats")], "one format twice"),
+    (spec(files={"formats": ["mp4", "mp4"]}), [("RC235", "files.formats.1")], "one format twice"),
     (spec(recordMode=0), [("extra_forbidden", "recordMode")], "the vendor's name"),
     (spec(mode=0), [("literal_error", "mode")], "the vendor's integer"),
     (spec(control={"maxIdle": "3 minutes"}), [("RC021", "control.maxIdle")], "no length of time"),
@@ -567,7 +567,7 @@ def test_a_doubt_stands_at_the_nearest_written_value():
 
 # --- in place or anew -------------------------------------------------------------------------------------------------
 
-CUSTOM, ADAPTIVE = custom(), spec(streams=STREAMS)
+CUSTOM, ADAPTIVE, SINGLE = custom(), spec(streams=STREAMS), spec(mode="single")
 
 
 @pytest.mark.parametrize(
@@ -592,6 +592,12 @@ CUSTOM, ADAPTIVE = custom(), spec(streams=STREAMS)
         ("spec.storage.custom.secretKey", CUSTOM, CUSTOM, True),
         ("spec.taskId", CUSTOM, CUSTOM, True),
         ("schedule.end", CUSTOM, CUSTOM, False),
+        ("spec.control.maxSilence", ADAPTIVE, ADAPTIVE, False),
+        ("spec.control.maxSilence", SINGLE, SINGLE, True),
+        ("spec.control.maxSilence", SINGLE, ADAPTIVE, True),
+        ("spec.encode.video.width", CUSTOM, CUSTOM, False),
+        ("spec.encode.video.height", ADAPTIVE, ADAPTIVE, True),
+        ("spec.encode.video.height", ADAPTIVE, CUSTOM, True),
     ],
 )
 def test_what_replaces(path, want, now, anew):
@@ -620,8 +626,17 @@ def test_update_sends_all_that_it_takes_to_the_task_that_runs():
     }
 
 
-def test_update_of_the_schedule_alone_sends_nothing():
-    _, steps = drive(KIND.update(wanted(CUSTOM), live({}), ["schedule.end"]), [])
+@pytest.mark.parametrize(
+    ("manifest", "fields"),
+    [
+        (CUSTOM, ["schedule.end"]),
+        (spec(control={"maxSilence": "2m"}), ["spec.control.maxSilence"]),
+        (CUSTOM, ["spec.encode.video.width", "spec.encode.video.height", "schedule.end"]),
+    ],
+    ids=["schedule", "silence of a mix", "size beside a canvas"],
+)
+def test_an_update_of_what_the_vendor_heeds_not_sends_nothing(manifest, fields):
+    _, steps = drive(KIND.update(wanted(manifest), live(canonical(manifest)), fields), [])
     assert steps == []
 
 

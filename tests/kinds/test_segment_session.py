@@ -223,6 +223,8 @@ ECHOES = [
     (spec(), {"TargetStreams": ...}, "absent streams"),
     (spec(), {"TargetStreams": {"StreamList": []}}, "empty streams"),
     (spec(), {"TargetStreams": {"StreamList": None}}, "null stream list"),
+    (spec(streams=STREAMS), {"TargetStreams": None}, "our streams not told"),
+    (spec(streams=STREAMS), {"TargetStreams": {"StreamList": None}}, "our stream list not told"),
     (spec(streams=STREAMS), {"TargetStreams": {"StreamList": [{"Index": 0, "UserId": "host", "StreamType": 1}, {"UserId": "host"}]}},
      "other order"),
     (spec(streams=STREAMS[:1]), {"TargetStreams": {"StreamList": [{"Index": 0, "UserId": "host", "StreamType": None}]}}, "null type"),
@@ -234,6 +236,19 @@ ECHOES = [
     (spec(sliceDuration=45, maxIdle=60), {"Duration": ..., "MaxIdleTime": None}, "numbers absent and null"),
     (spec(), {"Identifier": ""}, "empty identifier"),
     (spec(), {"Identifier": ...}, "absent identifier"),
+    (spec(identifier="mine"), {"Identifier": ...}, "our identifier not told"),
+    (spec(redundantDuration=0), {"Control": {"Align": False, "Mixed": False, "IgnoreSilence": False}}, "our redundancy of 0 left out"),
+    (spec(streams=STREAMS), {"Duration": "20", "MaxIdleTime": "180", "Handle": "true", "Status": "2", "StartTime": "1698800000000", "EndTime": "0",
+     "Control": {"Align": "false", "Mixed": "0", "IgnoreSilence": "False", "RedundantDuration": "0"},
+     "TargetStreams": {"StreamList": [{"Index": "0", "UserId": "host", "StreamType": "0"}, {"UserId": "host", "StreamType": "1"}]},
+     "StorageConfig": {"Type": "0", "TosConfig": {"AccountId": "2100000990", "Region": "0", "Bucket": "my-bucket"}}}, "numbers as text"),
+    (spec(streams=STREAMS), {"Duration": 20.0, "MaxIdleTime": 180.0, "Handle": 1, "Status": 2.0, "StartTime": 1698800000000.0, "EndTime": 0.0,
+     "Control": {"Align": 0, "Mixed": 0.0, "IgnoreSilence": 0, "RedundantDuration": 0.0},
+     "TargetStreams": {"StreamList": [{"Index": 0.0, "UserId": "host", "StreamType": 0.0}, {"UserId": "host", "StreamType": 1.0}]},
+     "StorageConfig": {"Type": 0.0, "TosConfig": {"AccountId": 2100000990, "Region": 0.0, "Bucket": "my-bucket"}}}, "numbers as floats"),
+    (spec(), {"Extra": 1, "Control": {"Align": False, "Mixed": False, "IgnoreSilence": False, "Extra": {}},
+     "StorageConfig": {"Type": 0, "Extra": [], "TosConfig": {"AccountId": "2100000990", "Region": 0, "Bucket": "my-bucket", "EndPoint": "x"}}},
+     "members of tomorrow"),
     (spec(redundantDuration=3), {"Control": {"Align": False, "Mixed": False, "IgnoreSilence": False, "RedundantDuration": 3}},
      "redundancy"),
     (spec(), {"Control": {"Align": False, "Mixed": False, "IgnoreSilence": False, "RedundantDuration": 500}},
@@ -282,6 +297,12 @@ def test_after_create_nothing_differs_however_the_vendor_echoes(manifest, change
 )
 def test_what_moved_away_is_seen(changed, paths):
     assert changes(spec(), seen(echo(spec(), **changed), spec())) == paths
+
+
+def test_an_empty_list_of_streams_is_told_and_a_missing_one_is_not():
+    ours = spec(streams=STREAMS)
+    assert changes(ours, seen(echo(ours, TargetStreams={"StreamList": []}), ours)) == ["spec.streams"]
+    assert changes(ours, seen(echo(ours, TargetStreams=...), ours), diff.sealed(canonical(spec()), seal)) == ["spec.streams"]
 
 
 def test_a_given_identifier_is_compared_and_a_generated_one_is_not():

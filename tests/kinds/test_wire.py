@@ -32,6 +32,7 @@ class Body(Spec):
     points: Annotated[list[Point] | None, Wire("Points")] = None
     key: Annotated[SecretRef | None, Wire("Key"), UNREADABLE] = None
     local: Annotated[bool, Doc("never sent")] = True
+    on: Annotated[bool | None, Wire("On")] = None
 
 
 WHOLE: dict[str, Any] = {
@@ -72,6 +73,33 @@ def test_a_zero_discriminator_may_be_left_out():
     assert wire.decode(Body, {"Left": "l", "Right": "stale"})["spread"] == {"left": "l"}
     assert wire.decode(Body, {"Kind": None, "Left": "l"})["spread"] == {"left": "l"}
     assert wire.decode(Body, {"Kind": 1, "Left": "stale", "Right": "r"})["spread"] == {"right": "r"}
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "key", "value"),
+    [
+        ("Mode", "1", "mode", "fast"),
+        ("Mode", 1.0, "mode", "fast"),
+        ("Modes", ["1", 0.0], "modes", ["fast", "slow"]),
+        ("Point", {"X": "3", "Y": 4.0}, "point", {"x": 3, "y": 4}),
+        ("Point", {"X": "3.5", "Y": "-4"}, "point", {"x": 3.5, "y": -4}),
+        ("Title", 7, "title", "7"),
+        ("On", 0, "on", False),
+        ("On", "0", "on", False),
+        ("On", "False", "on", False),
+        ("On", 1.0, "on", True),
+        ("On", "perhaps", "on", "perhaps"),
+    ],
+)
+def test_a_value_is_the_same_however_it_is_spelled(name, raw, key, value):
+    read = wire.decode(Body, {"Left": "l", name: raw})[key]
+    assert read == value
+    assert not isinstance(value, bool | str | int) or type(read) is type(value)
+
+
+def test_a_discriminator_is_the_same_however_it_is_spelled():
+    assert wire.decode(Body, {"Kind": "0", "Left": "l", "Right": "stale"})["spread"] == {"left": "l"}
+    assert wire.decode(Body, {"Kind": 1.0, "Left": "stale", "Right": "r"})["spread"] == {"right": "r"}
 
 
 @pytest.mark.parametrize("raw", [7, "7", -1, {}, {"a": 1}], ids=str)
