@@ -142,8 +142,8 @@ RULES: dict[str, tuple[str, str, str]] = {
     "RC020": ("invalid value", "The value breaks a rule that its message tells.", ""),
     "RC021": (
         "length of time",
-        "A length of time is a whole number of seconds, or a text such as 90s, 20m, 2h30m, 1d.",
-        "Write units from large to small.",
+        "A length of time is a whole number of seconds, or a text such as 90s, 20m, 2h30m, 1d with its units from large to small.",
+        "Write a number of seconds, or a length like 90s, 20m, 2h30m, 1d.",
     ),
     "RC022": (
         "instant",

@@ -1,4 +1,4 @@
-"""Lengths of time and instants as people write them. Pure; every function raises ValueError with a sentence that says what to write."""
+"""Lengths of time, instants and counts as people write them. Pure; what reads raises ValueError with a sentence that says what to write."""
 
 from __future__ import annotations
 
@@ -100,3 +100,8 @@ def unix_seconds(when: datetime) -> int:
 
 _FIRST_MILLISECONDS = 10**12  # 2001-09-09; before it nothing was streamed, and so many seconds are the year 33658
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

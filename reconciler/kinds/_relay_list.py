@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Any
 
-from reconciler import scalars, wire
+from reconciler import wire
 from reconciler.errors import Unavailable, VendorError
 from reconciler.kinds._calls import Operation, mapping, mappings, together
 from reconciler.kinds._ingest import Ingest

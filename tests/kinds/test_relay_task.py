@@ -451,6 +451,37 @@ def test_a_play_list_returned_in_the_legacy_form_only_is_the_same_play_list():
     assert changes(want, seen([legacy], want)) == []
 
 
+SPELLINGS = [
+    ("numbers as text", {"Type": "1", "CycleMode": "3", "PlayTimes": "0", "PreDownload": "0", "ContinueStrategy": "1"}),
+    ("numbers as floats", {"Type": 1.0, "CycleMode": 3.0, "PlayTimes": 0.0, "PreDownload": 0.0, "ContinueStrategy": 1.0}),
+    ("booleans", {"PreDownload": False, "ContinueStrategy": True}),
+    ("type left out", {"Type": None}),
+    ("instants in Unix seconds", {"StartTime": int(START.timestamp()), "EndTime": str(int(END.timestamp()))}),
+    ("instants without an offset are UTC", {"StartTime": "2026-12-01T00:00:00", "EndTime": "2026-12-01 02:00:00"}),
+    ("instants of another spelling", {"StartTime": "2026-12-01T08:00:00.000000000+0800", "EndTime": "2026-12-01 10:00:00+08"}),
+    ("members of tomorrow", {"Tags": [{"Key": "k"}], "CreateTime": "2026-11-01T00:00:00Z", "DstAddrType": 2}),
+]
+
+
+@pytest.mark.parametrize("more", [case[1] for case in SPELLINGS], ids=[case[0] for case in SPELLINGS])
+def test_a_row_means_the_same_however_it_is_spelled(more):
+    source = {**VOD["source"], "loop": 3, "resume": "elapsed", "preload": False}
+    want = desired({**VOD, "source": source})
+    offsets = {"VodSrcAddrs": [{**file, "StartOffset": str(file["StartOffset"])} for file in sent(want)["VodSrcAddrs"]]}
+    live = seen([row(want, **offsets, **more)], want, entry=entry(want, "t1"))
+    assert changes(want, live, want.values) == []
+    assert live.window == want.window
+
+
+def test_a_watermark_that_the_list_never_tells_is_left_to_the_ledger():
+    want, bare = desired(VOD), desired({key: value for key, value in VOD.items() if key != "watermark"})
+    silent = {**row(want), "Watermark": None}
+    known = seen([silent], want, entry=entry(want, "t1", applied=want.values))
+    assert changes(want, known, want.values) == []
+    assert changes(want, seen([silent], want, entry=entry(want, "t1", applied=bare.values)), bare.values) == ["spec.watermark"]
+    assert changes(bare, seen([silent], bare, entry=entry(want, "t1", applied=want.values)), want.values) == ["spec.watermark"]
+
+
 @pytest.mark.parametrize(
     ("cycles", "times", "loop"),
     [(-1, 0, "forever"), (-1, 5, "forever"), (0, 3, 3), (3, 0, 3), (1, 3, 3), (0, 0, 1), (None, None, 1)],
