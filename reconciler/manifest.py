@@ -485,6 +485,8 @@ class _Reader:
         if "timeout" in block:
             try:
                 timeout = scalars.length(block["timeout"])
+                if not timeout:
+                    raise ValueError("timeout is 1s at least; to wait for nothing, run apply with --no-wait")
             except (ValueError, OverflowError) as error:
                 text = str(error) if isinstance(error, ValueError) else "timeout is beyond the calendar"
                 self.note("RC021", (path, "timeout"), text)

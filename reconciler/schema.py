@@ -156,7 +156,10 @@ def _envelope() -> dict[str, Schema]:
         onAirChange=_words(OnAirChange, "A change that would touch it while on air: wait until its end, do it now, or fail the plan."),
         onEnd=_words(("leave", "restart"), "A session that the vendor ended inside its window."),
         deletionPolicy=_words(("delete", "retain"), "When the manifest is removed: delete the live object, or only forget it."),
-        timeout={**_LENGTH, "description": "How long apply waits for the object to become ready. Default: per kind."},
+        timeout={
+            "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^(?=.*[1-9])([0-9]+[dhms])+$"}],
+            "description": "How long apply waits for the object to become ready. Range: from 1s. Default: per kind.",
+        },
     )
     return {
         "apiVersion": {"const": API_VERSION},

@@ -48,6 +48,8 @@ CASES = [
     ("yes", whole(more="lifecycle: {protect: yes}\n"), "a.yaml:6:22 RC012 protect must be true or false, this is text"),
     ("timeout", whole(more="lifecycle: {timeout: 5 minutes}\n"),
      "a.yaml:6:22 RC021 '5 minutes' is not a length of time; write 90s, 20m, 2h30m or 1d, units from large to small"),
+    ("no timeout at all", whole(more="lifecycle: {timeout: 0m}\n"),
+     "a.yaml:6:22 RC021 timeout is 1s at least; to wait for nothing, run apply with --no-wait"),
     ("unknown lifecycle", whole(more="lifecycle: {onair: defer}\n"), "a.yaml:6:13 RC010 'onair' is no field of lifecycle"),
     # schedule
     ("none where one is needed", whole(schedule=""), "a.yaml:1:1 RC030 schedule is missing, a Pump needs one"),
@@ -55,7 +57,7 @@ CASES = [
      "a.yaml:4:1 RC030 a Cut has no schedule"),
     ("schedule is text", whole(schedule="schedule: daily\n"), "a.yaml:4:11 RC012 schedule must be a block of fields, this is text"),
     ("no offset", whole(schedule="schedule: {start: 2026-12-01T08:00, duration: 1h}\n"),
-     "a.yaml:4:19 RC031 '2026-12-01T08:00' has no offset; add one, like 2026-12-01T08:00+08:00, or name a zone in the schedule"),
+     "a.yaml:4:19 RC031 '2026-12-01T08:00' has no offset; add one, like 2026-12-01T08:00+08:00"),
     ("too long for the kind", whole(schedule="schedule: {start: 2026-12-01T08:00:00Z, duration: 8d}\n"), "a.yaml:4:1 RC901 a pump runs at most 7 days"),
     # spec
     ("no spec", whole(spec=""), "a.yaml:1:1 RC011 spec is missing"),
