@@ -1154,3 +1154,27 @@ def test_any_text_can_be_taken_for_a_destination(text):
 
 def test_pauses_are_notes_for_people():
     assert not any(isinstance(step, Pause) for step in drive(KIND.observe([]), [page()])[1])
+
+
+# --- what is just as it was sent needs no reading ---------------------------------------------------------------------
+
+ODD = [None, "", 0, 1, [], {}, "x", -1, 2, "rtmp://elsewhere/live/x", [{"SrcAddr": "http://h/x.mp4"}], {"Picture": "x", "Ratio": 0.5}]
+DECLARED = {"a live source": LIVE, "a play list": {**VOD, "destination": LIVE["destination"]}}
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_the_short_way_reads_what_the_long_way_reads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that is letter for letter what was sent is not taken apart. Every other row is, whatever is wrong with it."""
+    want = desired(DECLARED[name])
+    plain = row(want)
+    rows = [plain, *({**plain, key: value} for key in sorted({*plain, *wire.names(RelaySpec)} - {"TaskId"}) for value in ODD)]
+    rows += [{key: value for key, value in plain.items() if key != left_out} for left_out in plain if left_out != "TaskId"]
+    rows += [{**plain, "Unheard": "of"}, {**plain, "Status": "停用"}, {**plain, "Status": "?"}]
+    at_once = [Task.of(one).is_as_sent(want) for one in rows]
+    assert at_once[0], "the plainest row goes the short way"
+    short = [seen([one], want, entry=entry(want, "t1")) for one in rows]
+    monkeypatch.setattr(Task, "is_as_sent", lambda self, want: False)
+    for one, quick, answer in zip(rows, at_once, short, strict=True):
+        thorough = seen([one], want, entry=entry(want, "t1"))
+        assert answer == thorough, one
+        assert not quick or changes(want, thorough) == [], one
