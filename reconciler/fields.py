@@ -207,16 +207,19 @@ def _common_url(schemes: tuple[str, ...], limit: int | None) -> Callable[[str], 
 class UrlField:
     """Makes Url the type of a field: `PullUrl = Annotated[Url, UrlField(schemes=("http", "rtmp"), limit=1000, rule="RC115", what="...")]`.
 
-    `schemes` accepted, at most `limit` characters, ASCII only; may hold `${env:NAME}` in path and query. A mistake is the fault `rule`.
+    `schemes` accepted, at most `limit` characters or `byte_limit` bytes, ASCII only unless `multibyte`; may hold `${env:NAME}` in path and
+    query. A mistake is the fault `rule`.
     """
 
     schemes: tuple[str, ...]
     rule: str
     what: str
     limit: int | None = None
+    byte_limit: int | None = None
+    multibyte: bool = False
 
     def check(self, value: Any) -> Url:
-        if type(value) is str and _common_url(self.schemes, self.limit)(value):
+        if type(value) is str and _common_url(self.schemes, self.limit or self.byte_limit)(value):
             return Url(value)
         if isinstance(value, Url):
             return value
@@ -234,14 +237,18 @@ class UrlField:
             raise fault("RC024", f"{self.what} may take ${{{{env:NAME}}}} in its path and query only, not in its host")
         if _UNPRINTED.search(value):
             raise fault(self.rule, f"{self.what} must not hold spaces or control characters", help="percent-encode them")
-        if not value.isascii():
-            raise fault(self.rule, f"{self.what} must be ASCII, the vendor refuses multi-byte characters", help="percent-encode them")
+        if not self.multibyte and not value.isascii():
+            raise fault(self.rule, f"{self.what} must be ASCII", help="percent-encode its other characters")
         names = ENV_REFERENCE.findall(value)
         for name in names:
             if not ENV_NAME.fullmatch(name):
                 raise fault("RC024", "{what}: {name!r} is not the name of an environment variable", what=self.what, name=name)
-        if self.limit is not None and not names and len(value) > self.limit:
-            raise fault(self.rule, f"{self.what} has {len(value)} characters, the vendor accepts at most {self.limit}")
+        for size, unit, most in (
+            (len(value), "characters", self.limit),
+            (len(value.encode(errors="surrogatepass")), "bytes", self.byte_limit),
+        ):
+            if most is not None and not names and size > most:
+                raise fault(self.rule, f"{self.what} has {size} {unit}, the vendor accepts at most {most}", help="shorten it")
         return Url(None, reference=value) if names else Url(value)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -249,6 +256,6 @@ class UrlField:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         found: dict[str, Any] = {"type": "string", "pattern": "^(" + "|".join(self.schemes) + ")://"}
-        if self.limit is not None:
-            found["maxLength"] = self.limit
+        if most := self.limit or self.byte_limit:
+            found["maxLength"] = most
         return found

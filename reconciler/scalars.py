@@ -56,7 +56,7 @@ def instant(text: str) -> datetime:
     if not found:
         raise ValueError(f"{text!r} is not a date-time; write it like 2026-12-01T08:00:00+08:00")
     if not found[1]:
-        raise ValueError(f"{text!r} has no offset; add one, like {text}+08:00, or name a zone in the schedule")
+        raise ValueError(f"{text!r} has no offset; add one, like {text}+08:00")
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as wrong:

@@ -83,7 +83,7 @@ RULES: dict[str, tuple[str, str]] = {
     "RC217": ("not a colour", 'Write a colour as "#RRGGBB" in quotes, like "#1a2b3c".'),
     "RC218": (
         "not the URL of a picture",
-        "A picture is an http or https URL of at most 1024 characters; the vendor reads JPG, JPEG and PNG.",
+        "A picture is an http or https URL of at most 1024 characters, or bytes for backgroundImage; the vendor reads JPG, JPEG and PNG.",
     ),
     "RC220": (
         "excluded screen stream",
@@ -156,7 +156,9 @@ GET = Operation(VENDOR, "GetRecordTask", method="GET", pace=60, safe=True)
 
 OBSERVABLE = timedelta(hours=72)
 
-PictureUrl = Annotated[Url, UrlField(schemes=("http", "https"), limit=1024, rule="RC218", what="a picture")]
+# one limit is in bytes and the other in characters, by the vendor's page
+BackgroundUrl = Annotated[Url, UrlField(schemes=("http", "https"), byte_limit=1024, multibyte=True, rule="RC218", what="a picture")]
+PictureUrl = Annotated[Url, UrlField(schemes=("http", "https"), limit=1024, multibyte=True, rule="RC218", what="a picture")]
 
 
 def _size(what: str) -> Between:
@@ -277,7 +279,7 @@ class Canvas(Spec):
         Doc("colour behind the regions", limit="#000000 to #ffffff", default="#000000"),
     ] = "#000000"
     background_image: Annotated[
-        PictureUrl | None, Wire("BackgroundImage"), Doc("picture that hides the background colour; JPG, JPEG or PNG", limit="1024 bytes")
+        BackgroundUrl | None, Wire("BackgroundImage"), Doc("picture that hides the background colour; JPG, JPEG or PNG", limit="1024 bytes")
     ] = None
 
     @field_validator("background")

@@ -414,6 +414,8 @@ MISTAKES = [
     (custom(canvas={"background": "#fff"}), [("RC217", "layout.canvas.background")], "short colour"),
     (custom(canvas={"backgroundImage": "ftp://x/y.png"}), [("RC218", "layout.canvas.backgroundImage")], "picture by ftp"),
     (region(alternateImage="https://x/" + "y" * 1024), [("RC218", "layout.regions.1.alternateImage")], "picture's URL too long"),
+    (region(alternateImage="https://x/" + "图" * 1015), [("RC218", "layout.regions.1.alternateImage")], "1025 characters"),
+    (custom(canvas={"backgroundImage": "https://x/" + "图" * 338 + "y"}), [("RC218", "layout.canvas.backgroundImage")], "1025 bytes"),
     (spec(excludeStreams=[{"user": "a", "type": "screen"}]), [("RC220", "excludeStreams.0.type")], "excluded screen"),
     (spec(streams=[{"user": "a"}], excludeStreams=[{"user": "a"}]), [("RC221", "excludeStreams.0")], "wanted and excluded"),
     (spec(mode="single", layout={"mode": "adaptive"}), [("RC222", "layout")], "layout of single streams"),
@@ -467,6 +469,8 @@ def test_mistakes(manifest, expected):
         spec(mode="single", control={"maxIdle": "24h", "maxSilence": "1h"}),
         spec(files={"prefix": ["a" * 63, "b" * 63]}),
         custom(canvas={"background": "#FFffFF", "backgroundImage": "http://x/" + "y" * 1015}),
+        custom(canvas={"backgroundImage": "https://x/" + "图" * 338}),
+        region(alternateImage="https://x/" + "图" * 1014),
         {**custom(), "streams": [STREAMS[0], {**STREAMS[0], "index": 1}]},
     ],
     ids=[
@@ -482,6 +486,8 @@ def test_mistakes(manifest, expected):
         "single",
         "prefix",
         "canvas",
+        "1024 bytes",
+        "1024 characters",
         "one stream, two regions",
     ],
 )

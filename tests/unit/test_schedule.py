@@ -67,7 +67,7 @@ MISTAKES = [
     ("no end", START, ["schedule RC032 the schedule does not say when the window ends"]),
     ("two ends", {**START, "duration": "1h", "end": "2026-12-01T10:00:00Z"}, ["schedule.end RC032 duration and end both say when the window ends"]),
     ("no offset", {"start": "2026-12-01T08:00", "duration": "1h"},
-     ["schedule.start RC031 '2026-12-01T08:00' has no offset; add one, like 2026-12-01T08:00+08:00, or name a zone in the schedule"]),
+     ["schedule.start RC031 '2026-12-01T08:00' has no offset; add one, like 2026-12-01T08:00+08:00"]),
     ("number", {"start": 1795219200, "duration": "1h"}, ["schedule.start RC031 start must be a date-time like 2026-12-01T08:00:00+08:00"]),
     ("date", {**LONDON, "start": "2026-12-01", "duration": "1h"},
      ["schedule.start RC031 '2026-12-01' is not a local date-time; write it like 2026-12-01T08:00"]),
