@@ -19,6 +19,7 @@ from reconciler.model import (
     Call,
     Change,
     Clock,
+    Created,
     Desired,
     Entry,
     Event,
@@ -540,8 +541,8 @@ class _Work:
     def unknown(self, call: Call, why: VendorError) -> None:
         self._void(self._ledger.unknown, why)
 
-    def created(self, id: str, started: datetime | None) -> None:
-        self.id = self._made = self._target = id
+    def created(self, made: Created) -> None:
+        self.id = self._made = self._target = made.id
         self.wrote = True
         want = self._want
         assert want is not None
@@ -549,12 +550,12 @@ class _Work:
         entry = Entry(
             address=want.address,
             account=want.account,
-            id=id,
-            identity=self._kind.identity(want),
+            id=made.id,
+            identity=made.identity or self._kind.identity(want),
             incarnation=want.incarnation,
             applied=self._sealed,
             window=want.window,
-            started=started or (now if self._kind.scheduling is Scheduling.RUNNER else None),
+            started=made.started or (now if self._kind.scheduling is Scheduling.RUNNER else None),
             changed=now,
             former=self._entry if self.kept else None,
             **policy(want),
@@ -599,9 +600,13 @@ class _Work:
         first = replace(want, incarnation=1)
         used = int(self._ledger.note(self._used_key(first)) or 0)
         entry = self._entry
-        if entry is not None and (self.kept or self._kind.identity(replace(want, incarnation=entry.incarnation)) == entry.identity):
+        if entry is not None and self._follows(want, entry):
             used = max(used, entry.incarnation)
         return replace(want, incarnation=used + 1)
+
+    def _follows(self, want: Desired, entry: Entry) -> bool:
+        """Whether an object of `want` must not have the number of this one: they may both live, or have one identity."""
+        return self._kind.create_first or self._kind.identity(replace(want, incarnation=entry.incarnation)) == entry.identity
 
     def _used_key(self, first: Desired) -> str:
         return f"incarnation/{first.address.kind}/{self._kind.identity(first)}"
@@ -612,7 +617,7 @@ class _Work:
         if entry is None:
             return
         self._ledger.set_note(f"incarnation/{entry.address.kind}/{_base(entry)}", str(entry.incarnation))
-        if want is not None and self._kind.identity(replace(want, incarnation=entry.incarnation)) == entry.identity:
+        if want is not None and self._follows(want, entry):
             self._ledger.set_note(self._used_key(replace(want, incarnation=1)), str(entry.incarnation))
 
     def _adopted(self) -> Entry:
@@ -623,7 +628,7 @@ class _Work:
             address=want.address,
             account=want.account,
             id=live.id,
-            identity=self._kind.identity(want),
+            identity=live.identity or self._kind.identity(want),
             incarnation=want.incarnation,
             applied=self._ledger.seal_values(want.values),
             window=want.window,

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from reconciler.crash import point
@@ -53,7 +52,7 @@ class Journal(Protocol):
 
     def unknown(self, call: Call, why: VendorError) -> None: ...
 
-    def created(self, id: str, started: datetime | None) -> None: ...
+    def created(self, made: Created) -> None: ...
 
     def happened(self, call: Call) -> bool:
         """Whether a look shows that a refused call took effect all the same. Asked before a refusal of an unrepeatable one is believed."""
@@ -179,7 +178,7 @@ class Courier:
             case Created():
                 if journal is None:
                     raise ReconcilerError("a read confirmed a creation: a fault of the kind")
-                journal.created(step.id, step.started)
+                journal.created(step)
                 return None
         raise ReconcilerError(f"a kind yielded {step!r}, which is no step")
 

@@ -493,7 +493,7 @@ class Engine:
             address=want.address,
             account=want.account,
             id=seen.id,
-            identity=self._kind(want.address.kind).identity(want),
+            identity=seen.identity or self._kind(want.address.kind).identity(want),
             incarnation=want.incarnation,
             applied=self._taken(seen, want),
             window=seen.window,

@@ -334,6 +334,8 @@ class Observed:
     detail: str = ""
     started: datetime | None = None
     warnings: tuple[str, ...] = ()
+    identity: str = ""
+    """The whole of it, where the manifest leaves a part to be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,10 +481,14 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The vendor confirmed a new object: write its id down before anything else happens. `started`: when it began, if it has."""
+    """The vendor confirmed a new object: write its id down before anything else happens. `started`: when it began, if it has.
+
+    `identity` is the whole of it, where the manifest leaves a part to be found.
+    """
 
     id: str
     started: datetime | None = None
+    identity: str = ""
 
 
 Step = Call | Batch | Pause | Created

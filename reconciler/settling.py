@@ -98,7 +98,7 @@ def _created(intent: Intent, seen: Observed, want: Desired | None, former: Entry
         address=intent.address,
         account=intent.account,
         id=seen.id,
-        identity=intent.identity,
+        identity=seen.identity or intent.identity,
         incarnation=intent.incarnation,
         applied=intent.desired,
         window=seen.window or intent.window,

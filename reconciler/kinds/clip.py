@@ -504,9 +504,7 @@ class Clip(Kind):
 
     def identity(self, want: Desired) -> str:
         """`playbackId/sessionId/start-end` in Unix milliseconds; `*` for a session that is still to be found."""
-        values = want.values
-        span = f"{scalars.milliseconds(values['start'])}-{scalars.milliseconds(values['end'])}"
-        return f"{values['playbackId']}/{values.get('sessionId', '*')}/{span}"
+        return _identity(want.values, want.values.get("sessionId"))
 
     def replaces(self, path: str, want: Desired, live: Observed) -> bool:
         return wire.shape(ClipSpec).marked("replace", path)
@@ -553,7 +551,7 @@ class Clip(Kind):
                 f"{CUT.action} answered without an asset", action=CUT.action, request_id=reply.request_id,
                 next_step=f"reconciler refresh {want.address}",
             )  # fmt: skip
-        yield Created(id)
+        yield Created(id, identity=_identity(values, session))
         yield from _until_ready(id, str(task or ""))
         yield PATCH(_patch(want.values), id=id)
         return id
@@ -574,6 +572,10 @@ class Clip(Kind):
         except Rejected as refused:
             if "already deleted" not in refused.message:
                 raise
+
+
+def _identity(values: Values, session: str | None) -> str:
+    return f"{values['playbackId']}/{session or '*'}/{scalars.milliseconds(values['start'])}-{scalars.milliseconds(values['end'])}"
 
 
 def _patch(values: Values) -> dict[str, Any]:
@@ -616,7 +618,7 @@ def _failure(cut: Cut, task: str) -> Steps[NotReady]:
             tried = f", tried {retries + 1} times" if retries else ""
     return NotReady(
         f"clip {cut.id} could not be cut{tried}: {message or 'the vendor does not say why'}", code="Failed", action=ASSET.action,
-        next_step="apply again: it is replaced",
+        next_step="reconciler apply",
     )  # fmt: skip
 
 
@@ -655,6 +657,7 @@ def _observed(lookup: Lookup, found: Found) -> Observed:
         progress=cut.progress if cut.stage is Stage.MAKING else None,
         detail=detail.get(stage, ""),
         warnings=(cut.short,) if cut.short else (),
+        identity=_identity(cut.values, cut.values.get("sessionId")) if {"playbackId", "start", "end"} <= cut.values.keys() else "",
     )
 
 

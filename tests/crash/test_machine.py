@@ -21,7 +21,7 @@ from reconciler import crash
 from reconciler.courier import Courier, Pacer
 from reconciler.errors import LedgerError, ReconcilerError, VendorError
 from reconciler.kinds import Registry
-from reconciler.model import Action, Address, Call, Lookup, Presence, Reply
+from reconciler.model import Action, Address, Call, Created, Lookup, Presence, Reply
 from reconciler.vendors import Transports
 from tests.crash.ground import PATIENCE, ROUND, manifest
 from tests.crash.harness import Killed
@@ -51,7 +51,7 @@ class Deaf:
 
     def unknown(self, call: Call, why: VendorError) -> None: ...
 
-    def created(self, id: str, started: object) -> None: ...
+    def created(self, made: Created) -> None: ...
 
 
 class Machine(RuleBasedStateMachine):

@@ -270,7 +270,7 @@ def test_a_clip_is_cut_under_our_mark_and_named_when_it_is_ready():
     assert made[0].body == {
         "playbackId": STREAM, "sessionId": SESSION, "startTime": MS, "endTime": MS + 30_000, "name": f"Goal 78 {mark}",
     }  # fmt: skip
-    assert steps[1] == Created(id)
+    assert steps[1] == Created(id, identity=KIND.identity(want))
     assert [(step.seconds, step.progress) for step in steps if isinstance(step, Pause)] == [(2, 0.45), (3, 0.45)]
     assert (made[-1].method, made[-1].path, made[-1].body) == ("PATCH", f"/asset/{id}", {"name": "Goal 78", "creatorId": "sports-desk"})
     live = seen(studio, want, entry=entry(want, id))

@@ -20,7 +20,7 @@ from reconciler.emulator.front import Emulator
 from reconciler.emulator.in_process import handler
 from reconciler.errors import NotReady, Rejected
 from reconciler.kinds import recording_session, segment_session
-from reconciler.model import Address, Call, Desired, Entry, Lookup, Observed, Place, Presence, Reply, Secret, Stage, Values
+from reconciler.model import Address, Call, Created, Desired, Entry, Lookup, Observed, Place, Presence, Reply, Secret, Stage, Values
 from reconciler.vendors.credentials import VolcengineKey
 from reconciler.vendors.volcengine import Volcengine
 from tests.kinds import test_recording_session as record
@@ -74,8 +74,8 @@ class Notes:
     def __init__(self) -> None:
         self.ids: list[str] = []
 
-    def created(self, id: str, started: datetime | None) -> None:
-        self.ids.append(id)
+    def created(self, made: Created) -> None:
+        self.ids.append(made.id)
 
     def sending(self, call: Call) -> None: ...
 

@@ -162,6 +162,22 @@ def test_while_nobody_knows_whether_the_new_one_is_being_cut_the_old_one_stays(s
     assert stage.calls().count("POST /clip") == 1
 
 
+SESSION = r"eaw4nk06ts2d0mzb/[0-9a-f-]{36}/1795180445000-17951804(?:75|80|90)000"
+
+
+@pytest.mark.parametrize("fault", ["", "timeout"], ids=["answered", "found again"])
+def test_the_ledger_names_the_session_that_was_found(tmp_path: Path, fault: str) -> None:
+    stage = Stage(tmp_path).write(CLIP)
+    for text in (CLIP, LONGER, LONGEST):
+        stage.write(text)
+        if fault:
+            stage.world.faults.rules.append(FaultRule("POST /clip", fault, "after", 1))
+        stage.apply()
+        settled(stage)
+        (entry,) = stage.ledger().entries().values()
+        assert re.fullmatch(SESSION, entry.identity)
+
+
 # --- not ready yet, or never ------------------------------------------------------------------------------------------
 
 

@@ -51,8 +51,8 @@ class Diary:
     def unknown(self, call: Call, why: VendorError) -> None:
         self.lines.append(f"unknown {call.action}")
 
-    def created(self, id: str, started: object) -> None:
-        self.lines.append(f"created {id}")
+    def created(self, made: Created) -> None:
+        self.lines.append(f"created {made.id}")
 
     def happened(self, call: Call) -> bool:
         return False
