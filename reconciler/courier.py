@@ -22,7 +22,6 @@ from reconciler.errors import (
     NotReady,
     OutcomeUnknown,
     ReconcilerError,
-    Rejected,
     Throttled,
     Unavailable,
     VendorError,
@@ -214,14 +213,15 @@ class Courier:
 
     def _read(self, call: Call) -> Reply:
         """A read may be asked again: nothing changes by it."""
-        for attempt in range(1, READ_TRIES + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return self._once(call)
             except Unavailable:
                 if attempt == READ_TRIES or self._halted() or self._abandoned():
                     raise
                 self._clock.sleep(0.3 * 2**attempt)
-        raise AssertionError("unreachable")
 
     def _write(self, call: Call, journal: Journal) -> Reply:
         """Written down, then sent. Only a repeatable call is sent again after an unknown outcome, and never beyond doubt.
@@ -230,7 +230,9 @@ class Courier:
         """
         doubt: OutcomeUnknown | None = None
         lapsed = False
-        for attempt in range(1, WRITE_TRIES + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 reply = self._once(call, journal)
             except OutcomeUnknown as unknown:
@@ -260,7 +262,6 @@ class Courier:
                 point("courier.answered")
                 journal.done(call, reply)
                 return reply
-        raise AssertionError("unreachable")
 
     def _belied(self, call: Call, refusal: VendorError, journal: Journal) -> bool:
         """A vendor may refuse in one place what was done in another: a rate limit or a proxy that counts answers, not requests."""
@@ -272,8 +273,9 @@ class Courier:
         A write is written down after every wait: a runner that lost its lock meanwhile learns it there, and one that is held up
         between the journal and the socket is too late to send.
         """
-        waited = 0.0
-        for attempt in range(1, THROTTLE_TRIES + 1):
+        waited, attempt = 0.0, 0
+        while True:
+            attempt += 1
             if self._abandoned():
                 raise Unavailable(f"{call.action} was not sent: nobody waits for its answer")
             self._pacer.wait(self._account, call)
@@ -294,4 +296,3 @@ class Courier:
             else:
                 self._pacer.welcome(self._account, call)
                 return reply
-        raise Rejected(f"{call.action} was throttled {THROTTLE_TRIES} times")

@@ -158,9 +158,10 @@ def _seen_in_time(case: Case) -> Case:
     if want.timing and live and live.start > want.timing.window.start and live.start <= case.now:
         want = case.kind.joined(want, live.start)
     fields: list[FieldChange] = []
-    if seen.presence in (Presence.LIVE, Presence.ENDED):
+    if seen.presence is not Presence.ABSENT:
         applied = case.entry.applied if case.entry else None
-        fields = diff.differences(want.values, seen.values, seal=case.setting.seal, unread=seen.unread, applied=applied)
+        unread = frozenset({""}) if seen.presence is Presence.UNKNOWN else seen.unread
+        fields = diff.differences(want.values, seen.values, seal=case.setting.seal, unread=unread, applied=applied)
         if case.kind.scheduling is Scheduling.VENDOR:
             fields += _window_differences(want.window, live, compare_start=not (begun and live and live.start <= case.now), now=case.now)
         if fields:
@@ -204,7 +205,7 @@ def _unreadable(case: Case) -> Change:
     detail = case.seen.detail or "the vendor's answer says nothing certain"
     if not case.fields:
         return _change(case, Action.NOOP, f"kept as it is: {detail}", warnings=(f"cannot be verified: {detail}",))
-    return _change(case, Action.BLOCKED, f"cannot be verified: {detail}", wanted=Action.REPLACE, needs="look at it in the vendor's console")
+    return _change(case, Action.BLOCKED, f"cannot be verified: {detail}", wanted=Action.UPDATE, needs="look at it in the vendor's console")
 
 
 def _twin(case: Case) -> Change:

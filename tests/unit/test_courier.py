@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.courier import VALID, Courier, Pacer
 from reconciler.errors import (
+    Denied,
     Lapsed,
     NotFound,
     NotReady,
@@ -220,3 +223,77 @@ def test_a_runner_that_lost_its_lock_while_it_waited_sends_nothing() -> None:
     with pytest.raises(Stale):
         runner.run(once(CREATE), journal=Robbed())
     assert len(transport.calls) == 1
+
+
+def test_reads_side_by_side_answer_in_order() -> None:
+    def steps():
+        return (yield Batch([replace(READ, query={"n": n}) for n in range(20)]))
+
+    clock = StillClock()
+    transport = ScriptedTransport(clock, lambda call: Reply(dict(call.query)))
+    runner = Courier("default", lambda account, vendor: transport, clock, Pacer(clock), side=4)
+    assert [answer.body["n"] for answer in runner.run(steps())] == list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("step", "complaint"),
+    [
+        pytest.param(Created("id-1"), "a read confirmed a creation", id="a read that creates"),
+        pytest.param(7, "no step", id="no step at all"),
+    ],
+)
+def test_a_faulty_kind_is_named_as_such(step: object, complaint: str) -> None:
+    def steps():
+        yield step
+
+    runner, _, _ = courier([])
+    with pytest.raises(ReconcilerError, match=complaint):
+        runner.run(steps())
+
+
+def test_once_nobody_waits_nothing_more_is_sent() -> None:
+    runner, transport, _ = courier([OK], abandoned=lambda: True)
+    journal = Diary()
+    with pytest.raises(Unavailable, match="not sent"):
+        runner.run(once(CREATE), journal=journal)
+    assert (transport.calls, journal.lines) == ([], ["rejected Create"])
+
+
+class Seeing(Diary):
+    """A journal that finds what the vendor refused to have been done."""
+
+    def happened(self, call: Call) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("refusal", [THROTTLE, Denied("no", status=403)], ids=["429", "403"])
+def test_a_refused_create_that_is_there_after_all_is_not_sent_again(refusal: VendorError) -> None:
+    runner, transport, _ = courier([refusal, OK])
+    journal = Seeing()
+    with pytest.raises(OutcomeUnknown, match="and yet it took effect"):
+        runner.run(once(CREATE), journal=journal)
+    assert (len(transport.calls), journal.lines) == (1, ["sending Create", "unknown Create"])
+
+
+@pytest.mark.parametrize(
+    ("rest", "sent"), [pytest.param(0.0, 8, id="eight times"), pytest.param(200.0, 2, id="or for as long as a slot needs to get free")]
+)
+def test_a_throttle_that_goes_on_is_an_answer(rest: float, sent: int) -> None:
+    def refuse(call: Call) -> Reply:
+        throttle = Throttled("slow down")
+        throttle.retry_after = rest
+        raise throttle
+
+    runner, transport, _ = courier(refuse)
+    with pytest.raises(Throttled):
+        runner.run(once(READ))
+    assert len(transport.calls) == sent
+
+
+def test_a_call_that_was_on_its_way_when_the_queue_came_to_rest_tells_nothing_new() -> None:
+    clock = StillClock()
+    pacer = Pacer(clock)
+    rest = pacer.throttled("a", CREATE, None)
+    assert pacer.throttled("a", CREATE, None) == rest
+    clock.sleep(rest)
+    assert pacer.throttled("a", CREATE, None) > rest

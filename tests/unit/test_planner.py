@@ -13,6 +13,7 @@ from reconciler.model import (
     Address,
     Desired,
     Entry,
+    Evidence,
     Intent,
     Kind,
     Late,
@@ -380,3 +381,114 @@ def test_drift_tells_what_changed_outside() -> None:
     assert planner.drift(known, ABSENT, seal=seal, now=NOW) == ()
     assert planner.drift(replace(known, ended=True), ABSENT, seal=seal, now=NOW) is None
     assert planner.drift(known, live(Stage.WAITING, window=WINDOWS[Phase.UPCOMING]), seal=seal, now=NOW) is None
+
+
+UNREADABLE = Observed(HERE, Presence.UNKNOWN, "id-1", detail="its status is odd")
+
+
+@pytest.mark.parametrize(
+    ("want", "known", "expected"),
+    [
+        pytest.param(wanted(Phase.ON_AIR), entry(WINDOWS[Phase.ON_AIR]), Action.NOOP, id="as it was applied"),
+        pytest.param(wanted(Phase.ON_AIR, values=DIFFERENT), entry(WINDOWS[Phase.ON_AIR]), Action.BLOCKED, id="edited since"),
+        pytest.param(wanted(Phase.ON_AIR), None, Action.NOOP, id="in no ledger"),
+        pytest.param(None, entry(WINDOWS[Phase.ON_AIR]), Action.WAIT, id="in no manifest, and it may be on air"),
+    ],
+)
+def test_what_a_read_does_not_tell_for_certain_is_not_touched(want: Desired | None, known: Entry | None, expected: Action) -> None:
+    change = decide(VENDOR, want, UNREADABLE, known)
+    assert change.action is expected
+    if want:
+        assert "its status is odd" in change.reason
+
+
+def test_several_twins_are_told_and_a_person_chooses() -> None:
+    change = decide(VENDOR, wanted(Phase.UPCOMING), live(Stage.WAITING, match=Match.TWIN, also=("id-2",)))
+    assert (change.action, change.needs) == (Action.BLOCKED, "adopt one of them: reconciler import Thing/one ID")
+    assert "id-1, id-2" in change.reason
+
+
+def test_a_new_name_alone_reaches_the_ledger() -> None:
+    window = WINDOWS[Phase.UPCOMING]
+    known = replace(entry(window), address=Address("Thing", "old"))
+    change = decide(VENDOR, wanted(Phase.UPCOMING), live(Stage.WAITING, window=window), known)
+    assert (change.action, change.reason) == (Action.ADOPT, "renamed, was Thing/old")
+
+
+def test_a_difference_that_only_the_ledger_knows_says_so() -> None:
+    seen = replace(live(Stage.WAITING, window=WINDOWS[Phase.UPCOMING]), unread=frozenset({"source"}))
+    change = decide(VENDOR, wanted(Phase.UPCOMING, values=MOVED), seen, entry(WINDOWS[Phase.UPCOMING]))
+    assert (change.action, change.evidence) == (Action.UPDATE, Evidence.LEDGER)
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"), [(entry(), Evidence.LEDGER), (None, Evidence.NONE), (replace(entry(), applied=None), Evidence.NONE)]
+)
+def test_without_a_read_of_its_configuration_nothing_is_claimed_beyond_the_ledger(known: Entry | None, expected: Evidence) -> None:
+    seen = replace(live(Stage.ON_AIR), unread=frozenset({""}))
+    assert decide(RUNNER, wanted(None), seen, known).evidence is expected
+
+
+PROTECTED = Lifecycle(protect=True)
+ALLOWED = ("Thing/one",)
+OFF = {"title": "a", "enabled": False}
+
+
+@pytest.mark.parametrize(
+    ("kind", "want", "seen", "known", "allow", "expected"),
+    [
+        pytest.param(
+            VENDOR, wanted(Phase.ENDED, life=PROTECTED), live(Stage.WAITING, window=WINDOWS[Phase.ENDED]), entry(WINDOWS[Phase.ENDED]),
+            (), (Action.BLOCKED, Action.DELETE), id="missed, and protected",
+        ),
+        pytest.param(
+            VENDOR, wanted(Phase.UPCOMING, values=OTHER_GROUP), live(Stage.STOPPED, window=WINDOWS[Phase.UPCOMING]), entry(WINDOWS[Phase.UPCOMING]),
+            (), (Action.REPLACE, None), id="stopped, and to be another",
+        ),
+        pytest.param(
+            VENDOR, wanted(Phase.UPCOMING, values={**OFF, "title": "b"}), live(Stage.STOPPED, window=WINDOWS[Phase.UPCOMING]), entry(WINDOWS[Phase.UPCOMING]),
+            (), (Action.UPDATE, None), id="stopped as wanted, and differs",
+        ),
+        pytest.param(
+            VENDOR, wanted(Phase.UPCOMING, values=DIFFERENT), live(Stage.STOPPED, window=WINDOWS[Phase.UPCOMING]), entry(WINDOWS[Phase.UPCOMING]),
+            (), (Action.UPDATE, None), id="stopped, to be continued, and differs",
+        ),
+        pytest.param(
+            VENDOR, wanted(Phase.ON_AIR, values=OTHER_GROUP, life=PROTECTED), live(Stage.ON_AIR, window=WINDOWS[Phase.ON_AIR]), entry(WINDOWS[Phase.ON_AIR]),
+            ALLOWED, (Action.BLOCKED, Action.REPLACE), id="on air, to be another, and protected",
+        ),
+        pytest.param(
+            VENDOR, wanted(Phase.ON_AIR, values=OFF), live(Stage.ON_AIR, window=WINDOWS[Phase.ON_AIR]), entry(WINDOWS[Phase.ON_AIR]),
+            ALLOWED, (Action.STOP, None), id="on air, and to be stopped",
+        ),
+        pytest.param(
+            VENDOR, wanted(Phase.ON_AIR, values={**OFF, "title": "b"}), live(Stage.ON_AIR, window=WINDOWS[Phase.ON_AIR]), entry(WINDOWS[Phase.ON_AIR]),
+            ALLOWED, (Action.UPDATE, None), id="on air, to be stopped, and differs",
+        ),
+        pytest.param(
+            VENDOR, wanted(Phase.ON_AIR, life=PROTECTED), live(Stage.ENDED, window=WINDOWS[Phase.ENDED]), entry(WINDOWS[Phase.ENDED]),
+            (), (Action.BLOCKED, Action.REPLACE), id="ended early, and protected",
+        ),
+        pytest.param(
+            RUNNER, wanted(None), live(Stage.ON_AIR, match=Match.MARK), None, (), (Action.ADOPT, None), id="a session under our id, in no ledger",
+        ),
+        pytest.param(
+            RUNNER, wanted(Phase.UPCOMING), live(Stage.ENDED), entry(), (), (Action.WAIT, Action.CREATE), id="a session ended, wanted again later",
+        ),
+        pytest.param(
+            RETRO, Desired(HERE, {"title": "a", "enabled": True}, Place("m.yaml")), live(Stage.READY, match=Match.MARK), None,
+            (), (Action.ADOPT, None), id="a clip with our mark, in no ledger",
+        ),
+    ],
+)  # fmt: skip
+def test_corners(
+    kind: Kind, want: Desired, seen: Observed, known: Entry | None, allow: tuple[str, ...], expected: tuple[Action, Action | None]
+) -> None:
+    change = decide(kind, want, seen, known, allow=allow)
+    assert (change.action, change.wanted) == expected
+
+
+def test_what_no_kind_stands_for_any_more_is_left_out() -> None:
+    gone = Address("Gone", "one")
+    known = replace(entry(), address=gone)
+    assert list(planner.cases([], {}, {gone: known}, {}, lambda name: VENDOR if name == "Thing" else None, SETTING)) == []

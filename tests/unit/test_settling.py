@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.model import Address, Entry, Intent, Match, Observed, Presence, Sealed, Secret, Stage, Verb
+from reconciler.model import Address, Entry, Intent, Match, Observed, Presence, Sealed, Secret, Stage, Verb, Window
 from reconciler.settling import settle
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -19,6 +19,8 @@ MARKED = replace(LIVE, match=Match.MARK)
 TWIN = replace(LIVE, match=Match.TWIN)
 ENDED = replace(LIVE, presence=Presence.ENDED, stage=Stage.ENDED)
 UNKNOWN = Observed(HERE, Presence.UNKNOWN)
+WINDOW = Window(NOW, NOW + timedelta(hours=1))
+LONGER = Window(NOW, NOW + timedelta(hours=2))
 
 
 def seal(secret: Secret) -> Sealed:
@@ -40,21 +42,34 @@ def intent(verb: Verb, **more) -> Intent:
         (intent(Verb.CREATE, incarnation=2), ENDED, ENTRY, (False, False), (True, False)),
         (intent(Verb.DELETE), ABSENT, ENTRY, (True, False), (True, False)),
         (intent(Verb.DELETE), LIVE, ENTRY, (False, False), (True, True)),
+        (intent(Verb.DELETE, target="id-9"), LIVE, ENTRY, (True, True), (True, True)),
+        (intent(Verb.DELETE, target="id-9"), replace(LIVE, also=("id-9",)), ENTRY, (False, False), (True, True)),
         (intent(Verb.STOP), ENDED, ENTRY, (True, True), (True, True)),
         (intent(Verb.STOP), LIVE, ENTRY, (False, False), (True, True)),
         (intent(Verb.UPDATE, desired={"a": 2}), LIVE, ENTRY, (True, True), (True, True)),
         (intent(Verb.UPDATE, desired={"a": 3}), LIVE, ENTRY, (False, False), (True, True)),
         (intent(Verb.UPDATE, desired={"a": 2}), replace(LIVE, unread=frozenset({""})), ENTRY, (False, False), (True, True)),
+        (intent(Verb.UPDATE, desired={"a": 2}, window=LONGER), replace(LIVE, window=WINDOW), ENTRY, (False, False), (True, True)),
+        (intent(Verb.UPDATE, desired={"a": 2}, window=LONGER), replace(LIVE, window=LONGER), ENTRY, (True, True), (True, True)),
     ],
     ids=[
         "create seen", "create not seen", "a twin is not ours", "nor does silence", "the older incarnation proves nothing",
-        "delete seen", "delete not seen", "stop seen", "stop not seen", "update seen", "update not seen", "update cannot be seen",
+        "delete seen", "delete not seen", "a duplicate is gone", "a duplicate is still there", "stop seen", "stop not seen", "update seen", "update not seen", "update cannot be seen",
+        "a longer window is not seen", "a longer window is seen",
     ],
 )  # fmt: skip
 def test_settle(what: Intent, seen: Observed, entry: Entry | None, early: tuple[bool, bool], late: tuple[bool, bool]) -> None:
     for now, expected in ((NOW, early), (what.horizon, late)):
         verdict = settle(what, seen, entry=entry, want=None, desired=what.desired, seal=seal, now=now)
         assert (verdict.known, verdict.present) == expected
+
+
+@pytest.mark.parametrize(("hours", "known"), [(71, True), (73, False)])
+def test_that_no_read_shows_what_began_long_ago_proves_nothing(hours: int, known: bool) -> None:
+    old = replace(ENTRY, started=NOW - timedelta(hours=hours))
+    what = intent(Verb.DELETE)
+    verdict = settle(what, ABSENT, entry=old, want=None, desired=None, seal=seal, now=NOW, reach=timedelta(hours=72))
+    assert verdict.known is known
 
 
 def test_a_create_that_took_effect_becomes_an_entry_with_what_was_asked_for() -> None:
