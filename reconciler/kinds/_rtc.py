@@ -258,7 +258,7 @@ class CustomStorage(Spec):
     ] = "amazonS3"
     region: Annotated[
         str | int | None,
-        Wire("Region"),
+        Wire("Region", load=wire.number),
         Doc(
             "the store's region by name (amazonS3, aliyunOss), or the vendor's integer for it (huaweiObs, tencentCos, qiniuKodo)",
             default="the vendor's 0: us-east-1, cn-hangzhou",

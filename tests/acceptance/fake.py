@@ -28,11 +28,13 @@ SWITCHES: dict[str, Any] = {
     "extra": False,  # unknown members in every object
     "reverse": False,  # members in reverse order
     "empty": "null",  # members that do not apply: null | absent | zero
-    "offset": "+08:00",  # of the live API's instants; or Z
+    "offset": "+08:00",  # of the live API's instants; or Z, or nothing, which is UTC
     "dst": "same",  # how DstAddr comes back: same | masked | stripped | port | upper
     "files": "vod",  # a play list comes back as: vod | legacy | both
     "watermark": "full",  # full | bare (no picture) | url | none
     "float32": False,
+    "numbers": "same",  # of what is read: same | text | float
+    "omit": False,  # zeros, false and what is empty left out of what is read
     "update": "replace",  # an omitted member of Update: replace | merge
     "live_missing": (400, "InvalidParam"),
     "page_cap": 500,  # no page is longer, whatever was asked
@@ -265,8 +267,8 @@ class Fake:
 
     def instant(self, seconds: int) -> str:
         offset = self.switch["offset"]
-        if offset == "Z":
-            return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if offset in ("Z", ""):
+            return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + offset
         sign = -1 if offset[0] == "-" else 1
         zone = timezone(sign * timedelta(hours=int(offset[1:3]), minutes=int(offset[4:6])))
         return datetime.fromtimestamp(seconds, zone).isoformat()
@@ -291,6 +293,17 @@ class Fake:
         if how == "upper":
             return urllib.parse.urlunsplit(url._replace(netloc=url.netloc.upper()))
         return whole
+
+    def told(self, value: Any) -> Any:
+        """What is read, as another JSON library might write it."""
+        if isinstance(value, dict):
+            parts = {name: self.told(part) for name, part in value.items()}
+            return {name: part for name, part in parts.items() if part not in (0, "", "0", None, [], {})} if self.switch["omit"] else parts
+        if isinstance(value, list):
+            return [self.told(part) for part in value]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return value
+        return {"same": value, "text": str(value), "float": float(value)}[self.switch["numbers"]]
 
     # RTC
 
@@ -672,7 +685,8 @@ def _handler(fake: Fake) -> type[BaseHTTPRequestHandler]:
                 if result is None:
                     nothing: dict[str, Any] = {"null": {"Result": None}, "text": {"Result": ""}, "object": {"Result": {}}}
                     return 200, {**nothing.get(fake.switch["nothing"], {}), "ResponseMetadata": meta}, {}
-                return 200, {"Result": result, "ResponseMetadata": meta}, {}
+                told = fake.told(result) if action.startswith(("Get", "List")) else result
+                return 200, {"Result": told, "ResponseMetadata": meta}, {}
 
         def send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
             try:

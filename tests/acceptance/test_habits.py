@@ -17,19 +17,20 @@ HABITS: dict[str, dict[str, Any]] = {
     "absent, in UTC, masked, the older API": {
         "empty": "absent", "offset": "Z", "dst": "masked", "files": "both", "extra": True, "reverse": True, "nothing": "null",
         "get_missing": "error200", "secrets": "masked", "link": "none", "v2": False, "continue": False, "again": "error",
-        "live_missing": (200, "CommonErr"), "delete_missing": 404, "shuffle": True, "empty_list": "absent",
+        "live_missing": (200, "CommonErr"), "delete_missing": 404, "shuffle": True, "empty_list": "absent", "numbers": "text",
     },
     "zeros, legacy play lists, pages of one": {
         "empty": "zero", "offset": "-03:30", "dst": "port", "files": "legacy", "watermark": "bare", "page_cap": 1, "update": "merge",
-        "nothing": "text", "get_missing": "zero", "secrets": "absent", "link": "foreign",
+        "nothing": "text", "get_missing": "zero", "secrets": "absent", "link": "foreign", "numbers": "float",
     },
     "no totals, short pages, upper case": {
-        "offset": "+05:45", "dst": "upper", "float32": True, "total": False, "page_cap": 2, "nothing": "object", "get_missing": "null",
+        "offset": "", "dst": "upper", "float32": True, "total": False, "page_cap": 2, "nothing": "object", "get_missing": "null",
         "empty_list": "null", "stop_missing": (404, "InvalidParameter.ErrorActiveTaskNotFound"),
+        "omit": True, "watermark": "url",
     },
     "slow, nothing secret told": {
         "warming": 0.5, "drain": 0.6, "lag": 1.0, "ready": 1.0, "get_missing": "empty", "again": "message", "clamp": 5.0,
-        "dst": "stripped", "watermark": "url",
+        "dst": "stripped", "watermark": "none",
     },
 }  # fmt: skip
 

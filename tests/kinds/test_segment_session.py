@@ -264,6 +264,7 @@ ECHOES = [
     (other(), {"StorageConfig": store(AccessKey="A****", SecretKey="******")}, "secrets masked"),
     (other(), {"StorageConfig": store()}, "secrets absent"),
     (other(vendor="tencentCos", region=7), {"StorageConfig": store(Vendor=3, Region=7)}, "region without a name"),
+    (other(vendor="aliyunOss", region="us-east-1"), {"StorageConfig": store(Vendor="1", Region="13")}, "region as text"),
     (other(vendor="aliyunOss", region="us-east-1"), {"StorageConfig": store(Vendor=1, Region=13)}, "region with a name"),
 ]  # fmt: skip
 
