@@ -8,7 +8,12 @@ work=$(mktemp -d)
 trap 'kill "${emulator:-}" 2>/dev/null || true; rm -rf "$work"' EXIT
 
 say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
-run() { printf '\033[1m$ %s\033[0m\n' "$*"; "$@"; }
+run() { # shows a command as one would type it
+    printf '\033[1m$'
+    for word; do case $word in *[!A-Za-z0-9_./:=@,+-]*) printf " '%s'" "$word" ;; *) printf ' %s' "$word" ;; esac; done
+    printf '\033[0m\n'
+    "$@"
+}
 
 say "the vendors' APIs, on a free loopback port"
 reconciler emulator --port 0 >"$work/emulator.url" 2>"$work/emulator.log" &

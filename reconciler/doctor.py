@@ -9,6 +9,7 @@ import enum
 import importlib.metadata
 import importlib.util
 import platform
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import Denied, NotFound, ReconcilerError, Rejected, Throttled, VendorError
 from reconciler.model import Call, Clock, mask_url
-from reconciler.vendors import LIVE, LIVEPEER, RTC, Account, Transports, endpoint
+from reconciler.vendors import LIVE, LIVEPEER, RTC, Account, Endpoint, Transports, endpoint
 
 if TYPE_CHECKING:
     import httpx
@@ -39,6 +40,10 @@ _PROBES = {
 }
 
 
+_EXPORT = ("export VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=...", "export LIVEPEER_API_KEY=...")
+SET_CLOCK = "sudo timedatectl set-ntp true"
+
+
 class Status(enum.StrEnum):
     OK = "ok"
     WARN = "warn"
@@ -47,7 +52,10 @@ class Status(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding. `exit_code` is the process's for a FAIL: 4 denied, 64 wrong settings, 69 unreachable, 1 otherwise; 0 for the rest."""
+    """One finding; `next_step` is a line for a shell.
+
+    `exit_code` is the process's for a FAIL: 4 denied, 64 wrong settings, 69 unreachable, 1 otherwise; 0 for the rest.
+    """
 
     name: str
     status: Status
@@ -107,7 +115,7 @@ def vendors(
             yield credentials
             if credentials.status is Status.FAIL:
                 continue
-            yield _reach(name, account, vendor, transports)
+            yield _reach(name, account, vendor, transports, where)
             if seen and seen[0].status:
                 yield _skew(name, seen[0], clock)
 
@@ -126,14 +134,14 @@ def _credentials(name: str, vendor: str, account: Account, env: Mapping[str, str
             return Check(name, Status.OK, credentials.livepeer(env).source)
         source = credentials.volcengine(env, home, profile=account.profile).source
     except Denied as denied:
-        advice = "export LIVEPEER_API_KEY=..." if vendor == LIVEPEER else "export VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=..."
-        return Check(name, Status.FAIL, denied.message, advice, denied.exit_code)
+        return Check(name, Status.FAIL, denied.message, _EXPORT[vendor == LIVEPEER], denied.exit_code)
     if source.startswith("environment") and account.profile not in ("", "default"):
-        return Check(name, Status.WARN, f"{source}, which hides profile {account.profile} of reconciler.yaml", "unset the variables")
+        detail = f"{source}, which hides profile {account.profile} of reconciler.yaml"
+        return Check(name, Status.WARN, detail, "unset VOLCENGINE_ACCESS_KEY VOLC_ACCESSKEY")
     return Check(name, Status.OK, source)
 
 
-def _reach(name: str, account: str, vendor: str, transports: Transports) -> Check:
+def _reach(name: str, account: str, vendor: str, transports: Transports, where: Endpoint) -> Check:
     probe = _PROBES[vendor]
     name = f"{name} read"
     try:
@@ -144,22 +152,24 @@ def _reach(name: str, account: str, vendor: str, transports: Transports) -> Chec
         if vendor == RTC and denied.code.startswith("AccessDenied."):
             # The service itself answered, about the application: the signature was right.
             return Check(name, Status.OK, f"reachable and signed in ({denied.code} for an application that does not exist)")
-        return Check(name, Status.FAIL, denied.message, _advice(vendor, denied), denied.exit_code)
+        if denied.code == "InvalidTimestamp":
+            return Check(name, Status.FAIL, f"{denied.message}; set this machine's clock", SET_CLOCK, denied.exit_code)
+        console = "Livepeer Studio" if vendor == LIVEPEER else "Volcengine"
+        detail = f"{denied.message}; check the key and its permissions in the console of {console}"
+        return Check(name, Status.FAIL, detail, _EXPORT[vendor == LIVEPEER], denied.exit_code)
     except Rejected as refused:
         if vendor == RTC and (isinstance(refused, NotFound) or refused.code.startswith("InvalidParameter")):
             return Check(name, Status.OK, f"reachable and signed in ({refused.code} for a task that does not exist)")
-        return Check(name, Status.FAIL, refused.message, f"check the endpoint of {vendor}", refused.exit_code)
+        return Check(name, Status.FAIL, f"{refused.message}; is the endpoint right?", _visit(where), refused.exit_code)
     except VendorError as failed:
-        return Check(name, Status.FAIL, failed.message, f"check the network and the endpoint of {vendor}", failed.exit_code)
+        return Check(name, Status.FAIL, f"{failed.message}; check the network and the endpoint", _visit(where), failed.exit_code)
     except ReconcilerError as wrong:
-        return Check(name, Status.FAIL, wrong.message, wrong.next_step or f"correct the endpoint of {vendor}", wrong.exit_code)
+        return Check(name, Status.FAIL, wrong.message, "reconciler doctor", wrong.exit_code)
     return Check(name, Status.OK, f"reachable and signed in ({probe.action})")
 
 
-def _advice(vendor: str, denied: Denied) -> str:
-    if denied.code == "InvalidTimestamp":
-        return "set this machine's clock (NTP)"
-    return f"check the key and its permissions in the console of {'Livepeer Studio' if vendor == LIVEPEER else 'Volcengine'}"
+def _visit(where: Endpoint) -> str:
+    return f"curl -sv -o /dev/null {shlex.quote(mask_url(where.url))}"
 
 
 def _skew(name: str, exchange: Exchange, clock: Clock) -> Check:
@@ -173,9 +183,9 @@ def _skew(name: str, exchange: Exchange, clock: Clock) -> Check:
     off = abs(skew)
     detail = f"this machine is {off.total_seconds():.0f} s {'ahead' if skew > timedelta() else 'behind'}"
     if off > SKEW_FAILURE:
-        return Check(name, Status.FAIL, detail, "set this machine's clock (NTP)", 1)
+        return Check(name, Status.FAIL, f"{detail}; set its clock", SET_CLOCK, 1)
     if off > SKEW_WARNING:
-        return Check(name, Status.WARN, detail, "set this machine's clock (NTP)")
+        return Check(name, Status.WARN, f"{detail}; set its clock", SET_CLOCK)
     return Check(name, Status.OK, f"within {max(1, round(off.total_seconds()))} s of the vendor's")
 
 

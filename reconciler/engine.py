@@ -190,9 +190,11 @@ class Engine:
         self._refuse_vanished(wanted, entries, options)
         self._refuse_unknown(wanted, entries, options)
         desired = [] if options.destroy else self._chosen(wanted, entries, options)
+        owned = {(address.kind, entry.id) for address, entry in entries.items()}
         entries = self._entries_in_question(entries, desired, options)
         chosen: Callable[[Address], bool] = lambda address: not options.selective or str(address) in options.targets  # noqa: E731
         world = self._observer.observe(desired, entries, now=now, chosen=chosen)
+        world.strangers = [one for one in world.strangers if (one.kind, one.id) not in owned]  # outside of a selection
         if world.intents:
             self._settle(world, desired, asked)
         plan = self._decide(world, desired, options, now)

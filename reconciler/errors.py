@@ -23,23 +23,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from reconciler.scalars import counted
+
 if TYPE_CHECKING:
     from reconciler.model import Diagnostic
 
 
 class ReconcilerError(Exception):
-    """A failure with an exit code and, where there is one, the command that helps next."""
+    """A failure with an exit code and the command that helps next: a line for a shell, never advice, which belongs into the message."""
 
     exit_code: ClassVar[int] = 70
+    usual_step: ClassVar[str] = "reconciler version"
 
     def __init__(self, message: str, *, next_step: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.next_step = next_step
+        self.next_step = next_step or self.usual_step
 
 
 class UsageError(ReconcilerError):
     exit_code = 64
+    usual_step = "reconciler --help"
 
 
 class InvalidManifests(ReconcilerError):
@@ -48,7 +52,11 @@ class InvalidManifests(ReconcilerError):
     exit_code = 65
 
     def __init__(self, diagnostics: Sequence[Diagnostic], message: str = "") -> None:
-        super().__init__(message or f"{len(diagnostics)} mistakes in the manifests", next_step="reconciler validate")
+        first = next((one for one in diagnostics if one.rule), None)
+        next_step = "reconciler validate"
+        if first is not None:
+            next_step = first.help if first.help.startswith("export ") else f"reconciler explain {first.rule}"
+        super().__init__(message or f"{counted(len(diagnostics), 'mistake')} in the manifests", next_step=next_step)
         self.diagnostics = tuple(diagnostics)
 
 
@@ -56,6 +64,7 @@ class Stopped(ReconcilerError):
     """A guard stopped the run before anything was written. `reasons` are whole sentences."""
 
     exit_code = 5
+    usual_step = "reconciler plan"
 
     def __init__(self, message: str, *, reasons: Sequence[str] = (), next_step: str = "") -> None:
         super().__init__(message, next_step=next_step)
@@ -64,14 +73,18 @@ class Stopped(ReconcilerError):
 
 class Stale(ReconcilerError):
     exit_code = 6
+    usual_step = "reconciler plan"
 
 
 class LockHeld(Stale):
     """Another run holds the workspace's lock."""
 
+    usual_step = "reconciler force-unlock"
+
 
 class LedgerError(ReconcilerError):
     exit_code = 1
+    usual_step = "reconciler doctor"
 
 
 class VendorError(ReconcilerError):
@@ -82,6 +95,7 @@ class VendorError(ReconcilerError):
     """
 
     exit_code = 1
+    usual_step = "reconciler doctor"
 
     def __init__(
         self,
@@ -102,6 +116,8 @@ class VendorError(ReconcilerError):
 
 class Rejected(VendorError):
     """The vendor refused: nothing changed there."""
+
+    usual_step = "reconciler plan"
 
 
 class NotFound(Rejected):
@@ -131,9 +147,11 @@ class OutcomeUnknown(VendorError):
     """A write was sent, and no answer says whether it took effect. Unknown is not failed."""
 
     exit_code = 7
+    usual_step = "reconciler refresh"
 
 
 class NotReady(VendorError):
     """The object exists but did not become ready in time, or its making failed at the vendor."""
 
     exit_code = 3
+    usual_step = "reconciler plan"

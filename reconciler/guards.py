@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.model import Action, Change, Presence
+from reconciler.scalars import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ def reasons(changes: Sequence[Change], *, owned: int, limits: Limits, allow_dele
     if not destroy:
         allowed = allow_delete if allow_delete is not None else _most(owned, limits)
         if deletions > allowed:
-            share = f"{deletions} of the {owned} objects this workspace owns"
+            share = f"{deletions} of the {counted(owned, 'object')} this workspace owns"
             found.append(f"it would delete {share}, more than {allowed}; allow it with --allow-delete {deletions}")
     if limits.max_off_air is not None:
         lost = sum(change.off_air for change in changes if change.writes)
@@ -70,4 +72,18 @@ def vanished(*, wanted: int, owned: int, files: int) -> list[str]:
     """A project whose last manifest is gone is a mistake far more often than a wish."""
     if wanted or not owned or not files:
         return []
-    return [f"no manifest declares anything and this workspace owns {owned} objects; to delete them all, use reconciler destroy"]
+    return [f"no manifest declares anything and this workspace owns {counted(owned, 'object')}; to delete them all, use reconciler destroy"]
+
+
+_FLAG = re.compile(r"--allow-(?:delete \d+|recreate|on-air [^\s,;]+)")
+_COMMAND = re.compile(r"reconciler .+")
+
+
+def remedy(told: Iterable[str]) -> str:
+    """The command that does what `told`, the reasons of a guard or the needs of blocked changes, ask for; "" where it takes an edit."""
+    flags: dict[str, None] = {}
+    for text in told:
+        if command := _COMMAND.search(text):
+            return command[0].removesuffix(" ID")
+        flags |= dict.fromkeys(_FLAG.findall(text))
+    return f"reconciler apply {' '.join(flags)}" if flags else ""

@@ -31,13 +31,15 @@ OUR_CREDENTIALS = frozenset(
     {"VOLCENGINE_ACCESS_KEY", "VOLCENGINE_SECRET_KEY", "VOLCENGINE_SESSION_TOKEN", "VOLC_ACCESSKEY", "VOLC_SECRETKEY"}
     | {"LIVEPEER_API_KEY", "LIVEPEER_STUDIO_API_KEY"}
 )
-"""What the vendors know us by. A manifest may put none of it into a URL, unless the operator lists the name."""
+"""What the vendors know us by. Only --allow-env can let a manifest read it: reconciler.yaml is part of the change that is looked at."""
 
 
 def resolve(
     desired: Iterable[Desired], *, project: Project, kinds: Kinds, env: Mapping[str, str], allow_env: Sequence[str] = ()
 ) -> list[Desired]:
-    """`desired` with every secret, URL and picture known. `allow_env` are the operator's patterns, besides the project's own.
+    """`desired` with every secret, URL and picture known. `allow_env` are the operator's patterns.
+
+    A variable must be open to both, the operator and the project: neither list can widen the other.
 
     Raises InvalidManifests with a diagnostic for each reference that leads nowhere or is not allowed.
     """
@@ -89,8 +91,13 @@ def _inside(path: Path, root: Path) -> bool:
         return True  # a link that leads nowhere: told when it is read
 
 
-def _not_open(name: str, path: Steps) -> Mistake:
-    help = f"list it: secrets: {{allowEnv: [{name}]}} in reconciler.yaml, or --allow-env {name}"
+def _not_open(name: str, path: Steps, project: Project) -> Mistake:
+    listed = allowed(name, project.allow_env)
+    help = (
+        f"only the command line can open it: --allow-env {name}"
+        if listed
+        else f"list it in reconciler.yaml: secrets: {{allowEnv: [{name}]}}"
+    )
     return Mistake("RC027", path, f"the environment variable {name} is not open to manifests", help)
 
 
@@ -165,7 +172,7 @@ class _Resolver:
                         yield Mistake("RC029", here, message, "name a file below the project's folder")
                 for one in dict.fromkeys(names):
                     if not allowed(one, self.project.allow_env):
-                        yield _not_open(one, here)
+                        yield _not_open(one, here, self.project)
 
     def secret(self, secret: Secret, path: Steps, found: list[Mistake]) -> Secret:
         source, _, name = secret.reference.partition(":")
@@ -188,9 +195,9 @@ class _Resolver:
     def variable(self, name: str, path: Steps, found: list[Mistake]) -> str | None:
         """The text of an environment variable, if it is there and allowed."""
         assert self.env is not None
-        listed = self.allow_env is not None or self.project.allow_env is not None
-        if not allowed(name, self.allow_env) or not allowed(name, self.project.allow_env) or (name in OUR_CREDENTIALS and not listed):
-            found.append(_not_open(name, path))
+        opened = name not in OUR_CREDENTIALS or self.allow_env is not None
+        if not opened or not allowed(name, self.allow_env) or not allowed(name, self.project.allow_env):
+            found.append(_not_open(name, path, self.project))
         elif not (text := self.env.get(name, "")):
             help = did_you_mean(name, self.env.keys() - {name}, otherwise=f"export {name}=...")
             found.append(Mistake("RC028", path, f"the environment variable {name} is {'empty' if name in self.env else 'not set'}", help))

@@ -168,8 +168,9 @@ RULES: dict[str, tuple[str, str, str]] = {
     "RC026": ("unknown reference", "Only ${var:NAME} and ${env:NAME} refer to something.", "Mend the spelling."),
     "RC027": (
         "environment variable not open to manifests",
-        "The operator may restrict which variables manifests read; the vendors' credentials are never open unless they are listed.",
-        "List it in secrets.allowEnv or with --allow-env.",
+        "secrets.allowEnv and --allow-env each restrict which variables manifests may read; a variable must pass both. "
+        "The vendors' credentials are open to none, unless --allow-env names them: reconciler.yaml is part of the change itself.",
+        "Add it to secrets.allowEnv in reconciler.yaml, or to --allow-env where that was given.",
     ),
     "RC028": ("environment variable not set", "The manifest refers to a variable that is not set, or is empty.", "Export it."),
     "RC029": (

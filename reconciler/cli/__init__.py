@@ -47,6 +47,9 @@ COMMANDS = {
     "version": Listed("start", "version", "Print versions."),
 }
 
+LATER = ("fmt", "export", "dump", "timeline", "simulate", "wait", "controller")
+"""Designed, and not there yet: no spelling mistakes."""
+
 _ALIASES = {alias: name for name, listed in COMMANDS.items() for alias in listed.aliases}
 
 
@@ -65,6 +68,13 @@ class LazyGroup(click.Group):
         return add_global_options(command)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[:1] and args[0] in LATER:
+            raise click.UsageError(f"{args[0]} is not in this version yet", ctx)
+        if args[:1] and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            from reconciler.mistakes import did_you_mean
+
+            near = did_you_mean(args[0], [*COMMANDS, *_ALIASES])
+            raise click.UsageError(f"there is no command {args[0]!r}{f'; {near}' if near else ''}", ctx)
         name, command, rest = super().resolve_command(ctx, args)
         return _ALIASES.get(name or "", name), command, rest
 
@@ -105,6 +115,7 @@ class Terminated(KeyboardInterrupt):
 def main() -> NoReturn:
     """The entry point of the command."""
     gc.set_threshold(100_000, 20, 20)  # what a start makes is never garbage
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # no other package has a say in what is valid; looking for them takes time
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a tick must not kill a run on a GBK terminal
     if "_RECONCILER_COMPLETE" in os.environ:
@@ -127,17 +138,15 @@ def run(args: Sequence[str]) -> int:
         return _invoke(list(args))
     except click.exceptions.Exit as done:
         return done.exit_code
-    except click.UsageError as wrong:
-        return _usage(wrong, args)
     except click.ClickException as wrong:
-        return _usage(click.UsageError(wrong.format_message()), args)
+        return _usage(wrong, args)
     except BrokenPipeError:
         _silence(sys.stdout)
         return 141
     except Terminated:
-        return _tell(args, "terminated", 143)
+        return _tell(args, "terminated", 143, "reconciler plan")
     except (KeyboardInterrupt, click.Abort):
-        return _tell(args, "interrupted", 130)
+        return _tell(args, "interrupted", 130, "reconciler plan")
     except Exception as fault:
         return _fault(fault, args)
 
@@ -161,22 +170,25 @@ def _terminate(*_: Any) -> None:
     raise Terminated
 
 
-def _usage(wrong: click.UsageError, args: Sequence[str]) -> int:
+def _usage(wrong: click.ClickException, args: Sequence[str]) -> int:
     """Exit 64: click's own 2 means changes here."""
-    if wants_json(args):
-        return _tell(args, wrong.format_message(), 64)
-    wrong.show(sys.stderr)
-    return 64
+    bare = isinstance(wrong, click.exceptions.NoArgsIsHelpError)
+    if bare and not wants_json(args):
+        wrong.show(sys.stderr)
+    message = "a command is missing" if bare else wrong.format_message()
+    asked = wrong.ctx.command_path if isinstance(wrong, click.UsageError) and wrong.ctx else "reconciler"
+    return _tell(args, message[:1].lower() + message[1:].removesuffix("."), 64, f"{asked} --help")
 
 
-def _tell(args: Sequence[str], message: str, code: int) -> int:
+def _tell(args: Sequence[str], message: str, code: int, next_step: str) -> int:
     """A failure outside of any command's own handling."""
-    from reconciler.cli import _failures
-
     if wants_json(args):
-        _failures.document(message, code, stream=_streams(args))
+        from reconciler.cli import _failures
+
+        _failures.document(message, code, stream=_streams(args), next_step=next_step)
     else:
         _say(f"error: {message}")
+        _say(f"Next: {next_step}")
     return code
 
 
@@ -188,10 +200,7 @@ def _fault(fault: Exception, args: Sequence[str]) -> int:
 
         for frame in traceback.extract_tb(fault.__traceback__):
             _say(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}')
-    code = _tell(args, f"a fault of ours: {name}; -vv shows where", 70)
-    if not wants_json(args):
-        _say("Next: report it, with the output of reconciler version")
-    return code
+    return _tell(args, f"a fault of ours: {name}; -vv shows where; report it, with what the next line prints", 70, "reconciler version -v")
 
 
 def _say(line: str) -> None:

@@ -10,20 +10,23 @@ import click
 from reconciler import __version__
 from reconciler.cli._given import given
 from reconciler.cli._session import Session, session
-from reconciler.errors import InvalidManifests, ReconcilerError, Stopped, VendorError
+from reconciler.errors import InvalidManifests, ReconcilerError, Stopped, UsageError, VendorError
 from reconciler.render import diagnostics, json
-from reconciler.render.safe import clean
+from reconciler.render.look import Look
+from reconciler.render.safe import clean, hanging
 
 
 def told(wrong: ReconcilerError, ctx: click.Context) -> int:
     """Tells a failure in the run's own format and returns its exit code."""
+    if wrong.next_step == UsageError.usual_step and ctx.invoked_subcommand:
+        wrong.next_step = f"reconciler {ctx.invoked_subcommand} --help"
     try:
         run = session(ctx)
     except ReconcilerError as worse:  # the session itself could not be made: a bad -C, --tz or --report
         if given(ctx).output in ("json", "jsonl"):
             document(worse, worse.exit_code, stream=ctx.invoked_subcommand in ("apply", "destroy"))
         else:
-            sys.stderr.write(f"error: {clean(worse.message)}\n")
+            sys.stderr.write(f"error: {clean(worse.message)}\n{Look().next(worse.next_step)}\n")
         return worse.exit_code
     if run.json:
         if run.stream is not None:
@@ -45,29 +48,31 @@ def in_words(wrong: ReconcilerError, run: Session) -> None:
     if isinstance(wrong, InvalidManifests) and wrong.diagnostics:
         for line in diagnostics.diagnostics(wrong.diagnostics, look, source=run.source):
             run.error(line)
+        run.next(wrong.next_step)
         return
     head = "stopped" if isinstance(wrong, Stopped) else "error"
-    run.error(f"{look.paint(head, 'red')}: {clean(look.local(wrong.message))}")
+    lines = hanging(f"{look.paint(head, 'red')}: ", clean(look.local(wrong.message)), look.width, indent=len(head) + 2)
     if isinstance(wrong, Stopped):
         for reason in wrong.reasons:
             if reason != wrong.message:
-                run.error(f"  - {clean(look.local(reason))}")
+                lines += hanging("  - ", clean(look.local(reason)), look.width, indent=4)
     if isinstance(wrong, VendorError):
         facts = [f"{label} {clean(value)}" for label, value in _facts(wrong) if value and str(value) not in wrong.message]
         if facts:
-            run.error(f"  = {', '.join(facts)}")
-    if wrong.next_step:
-        run.error(f"Next: {clean(look.local(wrong.next_step))}")
+            lines += hanging("  = ", ", ".join(facts), look.width, indent=4)
+    for line in lines:
+        run.error(line)
+    run.next(wrong.next_step)
 
 
 def _facts(wrong: VendorError) -> list[tuple[str, str]]:
     return [("action", wrong.action), ("code", wrong.code), ("request", wrong.request_id)]
 
 
-def document(wrong: ReconcilerError | str, exit_code: int, *, stream: bool) -> None:
+def document(wrong: ReconcilerError | str, exit_code: int, *, stream: bool, next_step: str = "") -> None:
     """On standard output, so that every byte of it parses: one document, or the lines of a stream that ends with its summary."""
     if not stream:
-        sys.stdout.write(json.dump(json.error(wrong, exit_code=exit_code)) + "\n")
+        sys.stdout.write(json.dump(json.error(wrong, exit_code=exit_code, next_step=next_step)) + "\n")
         return
 
     def _line(text: str) -> None:
@@ -75,5 +80,5 @@ def document(wrong: ReconcilerError | str, exit_code: int, *, stream: bool) -> N
 
     lines = json.ApplyStream(_line, lambda: datetime.now(UTC), program=__version__)
     lines.version()
-    lines.failed(wrong, exit_code=exit_code)
+    lines.failed(wrong, exit_code=exit_code, next_step=next_step)
     lines.summary(exit_code=exit_code)

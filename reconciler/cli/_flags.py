@@ -47,7 +47,7 @@ def choosing(function: F) -> F:
             ),
             click.option("--allow-delete", type=click.IntRange(min=0), metavar="N", help="May delete up to N objects."),
             click.option("--allow-recreate", is_flag=True, help="Most of a kind is gone at the vendor: make it again."),
-            click.option("--allow-env", multiple=True, metavar="PATTERN", help="Manifests may read these variables; repeatable."),
+            click.option("--allow-env", multiple=True, metavar="PATTERN", help="Manifests may read these variables only; repeatable."),
         )
     ):
         function = option(function)

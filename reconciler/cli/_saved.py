@@ -120,4 +120,4 @@ def _crossed(saved: Plan, now: datetime) -> str:
 
 
 def _stale(why: str) -> ReconcilerError:
-    return Stale(f"this plan is stale: {why}", next_step="reconciler plan --out PLAN")
+    return Stale(f"this plan is stale: {why}", next_step="reconciler plan --out plan.json")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -35,7 +36,9 @@ class Session:
         self.stream: json.ApplyStream | None = None
         self.source: Callable[[Place], str | None] = lambda _: None
         self.workspace = ""
+        self.root: Path | None = None
         self.checked: tuple[str, ...] = ()
+        self._began = Path.cwd()
         if options.directory:
             self._go(options.directory)
         for stream in (sys.stdout, sys.stderr):
@@ -45,6 +48,8 @@ class Session:
         if options.tz:
             self.show_in(options.tz)
         self._mute: set[TextIO] = set()
+        if options.lang != "en":
+            self.note(f"note: texts are in English so far; --lang {options.lang} changes nothing yet")
 
     @staticmethod
     def _go(directory: str) -> None:
@@ -98,7 +103,19 @@ class Session:
             width=shutil.get_terminal_size().columns if terminal else None,
             color=wants_color(self.given.color, self.env, terminal=terminal),
             verbosity=-1 if self.given.quiet else self.given.verbose,
+            options=self.options(self.root),
         )
+
+    def options(self, root: Path | None = None) -> str:
+        """The global options that make a suggested command mean this environment, and this project where it lies elsewhere."""
+        words = []
+        if root is not None and not self._began.is_relative_to(root):
+            words += ["-C", min(os.path.relpath(root, self._began), str(root), key=len)]
+        elif self.given.directory and root is None:
+            words += ["-C", self.given.directory]
+        if self.given.environment and root is not None:
+            words += ["-e", self.given.environment]
+        return shlex.join(words)
 
     def formats(self, *more: str) -> None:
         """Refuses an -o that the command does not have."""
@@ -136,6 +153,12 @@ class Session:
     def error(self, line: str) -> None:
         self.note(line, level="error")
 
+    def next(self, command: str, *, level: str = "error") -> None:
+        """What to type now: the last line of every failure."""
+        with suppress(OSError):
+            sys.stdout.flush()  # the result stands above it, also where both streams are one
+        self.note(self.look(sys.stderr).next(command), level=level)
+
     @property
     def live(self) -> bool:
         """Whether standard error is a terminal that can show a live block."""
@@ -146,7 +169,7 @@ class Session:
     def confirmed(self, question: str, answer: str, *, flag: str = "--auto-approve") -> bool:
         """Whether the next line of standard input is `answer`. Never asks with --no-input."""
         if self.given.no_input:
-            raise UsageError(f"{question.rstrip('? ')} needs an answer and --no-input forbids to ask; add {flag}")
+            raise UsageError(f"this needs an answer, and --no-input forbids to ask; add {flag}")
         sys.stderr.write(f"{question} ")
         sys.stderr.flush()
         said = sys.stdin.readline() if sys.stdin else ""

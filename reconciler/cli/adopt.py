@@ -13,7 +13,7 @@ from reconciler.render.safe import clean
 @click.command("import", short_help="Adopt a live object under a declared address.")
 @click.argument("address", metavar="ADDR", shell_complete=_flags.addresses)
 @click.argument("id", metavar="[ID]", default="", required=False)
-@click.option("--allow-env", multiple=True, metavar="PATTERN", help="Manifests may read these variables; repeatable.")
+@click.option("--allow-env", multiple=True, metavar="PATTERN", help="Manifests may read these variables only; repeatable.")
 def import_(address: str, id: str, allow_env: tuple[str, ...]) -> int:
     """Adopt a live object: it goes into the ledger under ADDR, which must be declared. Nothing changes at the vendor.
 
@@ -36,5 +36,5 @@ def import_(address: str, id: str, allow_env: tuple[str, ...]) -> int:
         run.document({"format_version": json.FORMAT_VERSION, "adopted": entry_document(entry)})
     else:
         run.out(f"= {clean(entry.address)}  adopted, id {clean(entry.id)}")
-        run.note("Next: reconciler plan")
+        run.next("reconciler plan", level="info")
     return 0

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,12 @@ from reconciler.model import Action, Event, Plan
 from reconciler.render import json, text
 from reconciler.render.safe import clean
 from reconciler.render.terminal import Progress
+from reconciler.scalars import counted
 
 if TYPE_CHECKING:
     from reconciler.cli._context import Scene, Wish
     from reconciler.engine import Engine
+    from reconciler.ledger import Lease
 
 
 @click.command(short_help="Carry out what the manifests, or a saved plan, ask for.")
@@ -111,20 +113,25 @@ class Doing:
     def all(self, make: Callable[[Engine], Plan], *, question: str = "", answer: str = "", saved: bool = False) -> int:
         began = self.scene.clock.monotonic()
         try:
-            with self.halting(engine := self.engine()):
-                engine.await_lock()
+            with self.halting(engine := self.engine()), nullcontext() if answer else engine.lock() as lease:
+                if lease is None:
+                    engine.await_lock()
                 made = make(engine)
                 self.show(made, seconds=self.scene.clock.monotonic() - began)
                 todo = any(one.writes or one.action in (Action.ADOPT, Action.FORGET) for one in made.changes)
                 if not todo or any(one.refused for one in made.changes):
-                    return self.carry_out(engine, made, saved=saved)
+                    return self.carry_out(engine, made, saved=saved, lease=lease)
                 if answer and not self.run.confirmed(question, answer):
                     self.run.error("Nothing was changed.")
+                    if not self.run.stream:
+                        self.run.next("reconciler plan --destroy" if self.wish.destroy else "reconciler plan")
                     return self.end(1)
-                return self.carry_out(engine, made, saved=saved)
+                return self.carry_out(engine, made, saved=saved, lease=lease)
         except KeyboardInterrupt as stop:
             code = 143 if self.signal == signal.SIGTERM or type(stop).__name__ == "Terminated" else 130
             self.run.error("interrupted; nothing was changed" if self.progress is None else "interrupted")
+            if not self.run.stream:
+                self.run.next("reconciler plan")
             return self.end(code, interrupted=True)
 
     def engine(self) -> Engine:
@@ -138,13 +145,13 @@ class Doing:
             self.run.out([*text.plan(made, self.run.look(), seconds=seconds), ""])
             sys.stdout.flush()
 
-    def carry_out(self, engine: Engine, made: Plan, *, saved: bool) -> int:
+    def carry_out(self, engine: Engine, made: Plan, *, saved: bool, lease: Lease | None) -> int:
         size = shutil.get_terminal_size()
         todo = sum(one.writes or one.action in (Action.ADOPT, Action.FORGET) for one in made.changes)
         self.progress = Progress(sys.stderr, self.run.look(sys.stderr), live=self.run.live, total=todo, height=size.lines)
         began = self.scene.clock.monotonic()
         try:
-            report = engine.apply(made, self.scene.options(self.wish), saved=saved)
+            report = engine.apply(made, self.scene.options(self.wish), saved=saved, lease=lease)
         finally:
             self.progress.close()
         seconds = self.scene.clock.monotonic() - began
@@ -235,9 +242,9 @@ def refresh(addresses: tuple[str, ...]) -> int:
     for one in settled:
         run.out(f"  {'settled' if one.known else 'unknown'}  {clean(one.intent.address)}  {clean(look.local(one.text))}")
     if open_ones:
-        run.out(f"{len(open_ones)} results are still unknown.")
-        run.error(f"Next: reconciler refresh {' '.join(clean(one.intent.address) for one in open_ones[:8])}")
+        run.out(f"{counted(len(open_ones), 'result')} still unknown.")
+        run.next(f"reconciler refresh {' '.join(str(one.intent.address) for one in open_ones[:8])}")
     else:
-        waiting = sum(one.changes for one in changes)
-        run.out(f"Every result is known. {len(changes)} looked at, {waiting} differ{' from their manifests' if waiting else ''}.")
+        differing = sum(one.changes for one in changes)
+        run.out(f"Every result is known. {counted(len(changes), 'object')} looked at, {differing or 'none'} to be changed.")
     return code

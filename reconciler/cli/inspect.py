@@ -11,6 +11,7 @@ import click
 from reconciler.cli import _flags
 from reconciler.cli._session import Session, session
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.mistakes import did_you_mean
 from reconciler.model import Action, Address, Change, Entry, Phase, Presence, Stage
 from reconciler.render import json
 from reconciler.render.look import Look, length, rfc3339, window_of
@@ -156,22 +157,7 @@ def _status_document(one: Change, now: datetime) -> dict[str, Any]:
     window = window_of(one)
     ahead = window.start if window and now < window.start else window.end if window else None
     document = json.change(one)
-    kept = (
-        "address",
-        "kind",
-        "name",
-        "occurrence",
-        "source",
-        "account",
-        "id",
-        "phase",
-        "stage",
-        "window",
-        "live_window",
-        "on_air",
-        "reason",
-    )
-    return {name: document[name] for name in kept} | {
+    return {name: document[name] for name in _STATUS_KEYS} | {
         "presence": one.observed.presence.value if one.observed else "absent",
         "status": _STATUS[one.action],
         "progress": one.observed.progress if one.observed else None,
@@ -259,7 +245,6 @@ def state_show(address: str) -> int:
     """
     from reconciler.cli import _context
 
-            ("replaces", entry.former.id if entry.former else ""),
     where = _context.address(address)
 
     def work(run: Session, _: Scene, ledger: Ledger) -> int:
@@ -274,6 +259,7 @@ def state_show(address: str) -> int:
             ("account", entry.account),
             ("identity", entry.identity),
             ("incarnation", entry.incarnation),
+            ("replaces", entry.former.id if entry.former else ""),
             ("on air", _when(entry, look)),
             ("changed", look.instant(entry.changed) if entry.changed else ""),
             ("marks", _marks(entry)),
@@ -334,7 +320,7 @@ def state_rm(addresses: tuple[str, ...]) -> int:
 
 
 @state.command("rebuild", short_help="Derive a lost ledger from manifests and live.")
-@click.option("--allow-env", multiple=True, metavar="PATTERN", help="Manifests may read these variables; repeatable.")
+@click.option("--allow-env", multiple=True, metavar="PATTERN", help="Manifests may read these variables only; repeatable.")
 def state_rebuild(allow_env: tuple[str, ...]) -> int:
     """Derive a ledger that was lost: what carries our mark, or is to the letter what a manifest declares, is ours again.
 
@@ -355,14 +341,15 @@ def state_rebuild(allow_env: tuple[str, ...]) -> int:
         return 0
     run.out([f"= {clean(entry.address)}  id {clean(entry.id)}{', over' if entry.ended else ''}" for entry in made])
     run.out(f"{len(made)} taken in again; {len(differ)} differ{' or were not found' if differ else ''}.")
-    run.note("Next: reconciler plan")
+    run.next("reconciler plan", level="info")
     return 0
 
 
 def _entry(ledger: Ledger, address: Address) -> Entry:
     entry = ledger.entry(address)
     if entry is None:
-        raise NotRemembered(f"{address} is not in the ledger", next_step="reconciler state list")
+        near = did_you_mean(str(address), map(str, ledger.entries()))
+        raise NotRemembered(f"{address} is not in the ledger{f'; {near}' if near else ''}", next_step="reconciler state list")
     return entry
 
 
@@ -382,7 +369,6 @@ def _when(entry: Entry, look: Look) -> str:
     return look.span(entry.window) if entry.window else ""
 
 
-        "replaces": entry.former.id if entry.former else None,
 def _marks(entry: Entry) -> str:
     marks = (("ended", entry.ended), ("protect", entry.protect), ("retain", entry.retain))
     return ", ".join(name for name, set_ in marks if set_)
@@ -396,6 +382,7 @@ def entry_document(entry: Entry) -> dict[str, Any]:
         "id": entry.id,
         "identity": entry.identity,
         "incarnation": entry.incarnation,
+        "replaces": entry.former.id if entry.former else None,
         "window": json.window(entry.window),
         "started": rfc3339(entry.started) if entry.started else None,
         "changed": rfc3339(entry.changed) if entry.changed else None,
@@ -488,9 +475,11 @@ def force_unlock(auto_approve: bool) -> int:
         run.note(f"The lock is held by {clean(held)}")
         if not auto_approve and not run.confirmed("Take it away? Only 'yes' does:", "yes"):
             run.error("Nothing was changed.")
+            run.next("reconciler force-unlock")
             return 1
         gone = ledger.force_unlock()
-        run.note("Next: reconciler refresh")
-        return _said(run, f"Freed: {gone or held}.", held=str(gone or held))
+        _said(run, f"Freed: {gone or held}.", held=str(gone or held))
+        run.next("reconciler refresh", level="info")
+        return 0
 
     return _with_ledger(work, create=True)

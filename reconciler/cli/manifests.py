@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 from reconciler.cli import _flags
 from reconciler.cli._session import REPORTS, session
-from reconciler.errors import UsageError
+from reconciler.errors import InvalidManifests, UsageError
 from reconciler.model import Severity
 from reconciler.render import diagnostics, json
 from reconciler.render.safe import clean, wrap
@@ -51,12 +51,14 @@ def validate(path: str, strict: bool, untrusted: bool) -> int:
     elif run.given.output == "text":
         look = run.look()
         if run.given.quiet:
-            run.out(diagnostics.summary(found, look, resources=len(loaded.desired), files=loaded.files))
+            run.out(look.lines(diagnostics.summary(found, resources=len(loaded.desired), files=loaded.files), "bold"))
         else:
             run.out(diagnostics.diagnostics(found, look, source=run.source, resources=len(loaded.desired), files=loaded.files))
     else:
         run.out(run.rendered(run.given.output, diagnostics=found, document=document))
     run.report(diagnostics=found, document=document, exit_code=code)
+    if code and run.given.output == "text":
+        run.next(InvalidManifests(found).next_step)
     return code
 
 

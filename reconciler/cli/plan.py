@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from reconciler.errors import UsageError
 from reconciler.model import Action, Change, Plan
 from reconciler.render import json, text
 from reconciler.render.safe import clean
+from reconciler.scalars import counted
 
 if TYPE_CHECKING:
     from reconciler.cli._context import Scene, Wish
@@ -71,11 +73,15 @@ def plan(path: str, out: Path | None, detailed_exitcode: bool, untrusted: bool, 
         private(out, json.dump(document) + "\n")
     show_plan(run, made, document, seconds=scene.clock.monotonic() - began)
     if out is not None:
-        run.note(f"Next: reconciler apply {out}")
+        line = replace(run.look(), options=run.options()).next(f"reconciler apply {shlex.quote(str(out))}")  # the plan knows its project
+        run.note(line)
     code = 2 if detailed_exitcode and any(one.changes for one in made.changes) else 0
-    if any(one.refused for one in made.changes):
+    refused = [one for one in made.changes if one.refused]
+    if refused:
         code = 5
     run.report(made, document=document, exit_code=code)
+    if refused and run.given.output == "text":
+        run.next(text.way_out(refused[0]))
     return code
 
 
@@ -106,8 +112,8 @@ def _declared(run: Session, scene: Scene, wish: Wish) -> int:
         for one in made.changes:
             span = f"  {look.span(one.desired.window)}" if one.desired and one.desired.window else ""
             run.out(f"  ? {clean(one.address)}  {clean(one.place)}  {one.reason}{span}")
-        count = f"{len(chosen)} resource{'s' * (len(chosen) != 1)}"
-        run.out(f"{count} declared and valid. Untrusted: live state, ledger, environment and file references were not read.")
+        run.out(f"{counted(len(chosen), 'resource')} declared and valid.")
+        run.out("Untrusted: live state, ledger, environment and file references were not read.")
     else:
         show_plan(run, made, document)
     run.report(made, document=document)
@@ -155,7 +161,7 @@ def show(saved: Path) -> int:
     run.formats(*REPORTS)
     document = _saved.read(saved)
     if document is None:
-        raise UsageError(f"{saved} is no saved plan", next_step="reconciler plan --out PLAN")
+        raise UsageError(f"{saved} is no saved plan", next_step="reconciler plan --out plan.json")
     try:
         made = json.read_plan(document)
     except ValueError as wrong:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from reconciler import __version__
 from reconciler.cli import _flags
 from reconciler.cli._session import session
 from reconciler.errors import ReconcilerError, UsageError
-from reconciler.render.safe import clean, pad
+from reconciler.render.safe import clean, hanging, pad, width
+from reconciler.scalars import counted
 
 
 @click.command(short_help="Write a commented starter project.")
@@ -52,8 +54,8 @@ def init(folder: Path, force: bool) -> int:
         run.document({"folder": str(folder), "written": written, "kept": kept})
         return 0
     run.out([*(f"  + {name}" for name in written), *(f"  = {name}  (kept; --force overwrites it)" for name in kept)])
-    there = "" if folder == Path() else f"cd {clean(folder)} && "
-    run.out(f"Next: {there}reconciler validate")
+    there = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
+    run.out(run.look().next(f"{there}reconciler validate"))
     return 0
 
 
@@ -82,7 +84,8 @@ def doctor(path: str, offline: bool) -> int:
         found.append(checks.Check("project", checks.Status.OK, f"{project.root} ({where}), workspace {project.workspace}"))
         broken = len(scene.loaded.errors)
         status = checks.Status.WARN if broken else checks.Status.OK
-        said = f"{len(scene.loaded.desired)} resources in {scene.loaded.files} files" + (f", {broken} mistakes" if broken else "")
+        said = f"{counted(len(scene.loaded.desired), 'resource')} in {counted(scene.loaded.files, 'file')}"
+        said += f", {counted(broken, 'mistake')}" if broken else ""
         found.append(checks.Check("manifests", status, said, "reconciler validate" if broken else ""))
         ledger = scene.ledger(create=False)
         found.append(checks.Check("ledger", checks.Status.OK, f"{len(ledger.entries())} owned, {len(ledger.open_intents())} unsettled"))
@@ -105,13 +108,19 @@ def doctor(path: str, offline: bool) -> int:
         return code
     look = run.look()
     color = {"ok": "green", "warn": "yellow", "fail": "red"}
-    size = max(len(one.name) for one in found)
+    lines = []
+    size = min(max(width(one.name) for one in found), 30 if look.width and look.width < 110 else 60)
     for one in found:
-        head = look.paint(f"{one.status.value:<5}", color[one.status.value])
-        run.out(f"{head} {pad(clean(one.name), size)}  {clean(one.detail)}")
-    for one in found:
-        if one.status.value != "ok" and one.next_step:
-            run.out(f"Next: {clean(one.next_step)}   ({clean(one.name)})")
+        head = look.paint(f"{one.status.value:<6}", color[one.status.value]) + pad(clean(one.name), size) + "  "
+        if width(one.name) > size:
+            lines.append(head.rstrip())
+            head = " " * (size + 8)
+        lines += hanging(head, clean(one.detail), look.width, indent=size + 8)
+        if one.status is not checks.Status.OK and one.next_step:
+            lines.append(f"      = help: {clean(one.next_step)}")
+    run.out(lines)
+    if code:
+        run.next(next(one.next_step for one in found if one.status is checks.Status.FAIL))
     return code
 
 

@@ -163,8 +163,8 @@ class PostgresLedger(StoredLedger):
         try:
             yield
         except psycopg.Error as wrong:
-            meaning, next_step = _meaning(wrong)
-            raise LedgerError(f"the ledger {self._at} {meaning}: {self._masked(wrong)}", next_step=next_step) from None
+            meaning, remedy = _meaning(wrong)
+            raise LedgerError(f"the ledger {self._at} {meaning}: {self._masked(wrong)}{remedy}") from None
 
     def _masked(self, wrong: psycopg.Error) -> str:
         text = " ".join((wrong.diag.message_primary or str(wrong) or type(wrong).__name__).split())
@@ -177,17 +177,17 @@ class PostgresLedger(StoredLedger):
 def _meaning(wrong: psycopg.Error) -> tuple[str, str]:
     match wrong:
         case errors.DiskFull():
-            return "cannot be written", "free some space on the server, then run it again"
+            return "cannot be written", "; free some space on the server, then run it again"
         case errors.ReadOnlySqlTransaction():
-            return "cannot be written", "connect to the primary server, not to a replica"
+            return "cannot be written", "; connect to the primary server, not to a replica"
         case errors.InsufficientPrivilege():
-            return "may not be used", "grant the role the right to create and use the schema reconciler"
+            return "may not be used", "; grant the role the right to create and use the schema reconciler"
         case errors.QueryCanceled() | errors.LockNotAvailable():
-            return "is busy", "wait for the other run, then run it again"
+            return "is busy", "; wait for the other run, then run it again"
         case errors.RaiseException() | errors.IntegrityError() | errors.ProgrammingError() | errors.DataError():
-            return "refused a statement", "reconciler doctor"
+            return "refused a statement", ""
         case _:
-            return "cannot be reached", "reconciler doctor"
+            return "cannot be reached", ""
 
 
 def _runner(db: psycopg.Connection[Any]) -> Run:
@@ -210,8 +210,8 @@ def _parts(url: str) -> dict[str, Any]:
         if "@" not in host + database and (not port or port.replace(",", "").isdecimal()):
             return parts
     raise LedgerError(
-        "state: is no valid PostgreSQL URL (not shown: it may hold a password)",
-        next_step="write it as postgresql://user@host/database; in a password, / is %2F and @ is %40",
+        "state: is no valid PostgreSQL URL (not shown: it may hold a password); "
+        "write it as postgresql://user@host/database; in a password, / is %2F and @ is %40"
     )
 
 

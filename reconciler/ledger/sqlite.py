@@ -32,7 +32,7 @@ _APPEND_ONLY = tuple(
 def open_sqlite(path: Path, *, workspace: str, clock: Clock, create: bool) -> SqliteLedger:
     """See `open_ledger`. The file is made 0600, a folder that has to be made 0700."""
     if path.is_dir():
-        raise LedgerError(f"the ledger {path} is a folder", next_step="set state: in reconciler.yaml to a file")
+        raise LedgerError(f"the ledger {path} is a folder; set state: in reconciler.yaml to a file")
     if not path.exists():
         if not create:
             return empty_view(str(path), workspace=workspace, clock=clock)
@@ -123,8 +123,7 @@ def _make(path: Path) -> None:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as wrong:
         raise LedgerError(
-            f"the ledger {path} cannot be made: {wrong.strerror or wrong}",
-            next_step="set state: in reconciler.yaml to a place you can write",
+            f"the ledger {path} cannot be made: {wrong.strerror or wrong}; set state: in reconciler.yaml to a place you can write"
         ) from wrong
     try:
         with _clear(str(path)):
@@ -139,7 +138,7 @@ def _make(path: Path) -> None:
                 db.close()
         _publish(draft, path)
     except OSError as wrong:
-        raise LedgerError(f"the ledger {path} cannot be made: {wrong.strerror or wrong}", next_step=f"look at {path.parent}") from wrong
+        raise LedgerError(f"the ledger {path} cannot be made: {wrong.strerror or wrong}; look at {path.parent}") from wrong
     finally:
         for name in (draft, draft.with_name(draft.name + "-wal"), draft.with_name(draft.name + "-shm")):
             name.unlink(missing_ok=True)
@@ -185,7 +184,7 @@ def _connected(path: Path, *, writing: bool) -> sqlite3.Connection:
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "cell_size_check = ON", "trusted_schema = OFF"):
                 db.execute(f"PRAGMA {pragma}")
             if not db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'schema_version'").fetchone()[0]:
-                raise LedgerError(f"{path} is no ledger of reconciler", next_step="set state: in reconciler.yaml to another file")
+                raise LedgerError(f"{path} is no ledger of reconciler; set state: in reconciler.yaml to another file")
             store.check_version(db.execute("SELECT version FROM schema_version").fetchone(), place)
             check = "integrity_check" if size <= CHECK_WHOLE else "quick_check" if writing and size <= CHECK_QUICK else ""
             verdict = db.execute(f"PRAGMA {check}(1)").fetchone()[0] if check else "ok"
@@ -200,12 +199,12 @@ def _connected(path: Path, *, writing: bool) -> sqlite3.Connection:
 _MEANINGS = (
     # (what SQLite calls it, what it means, what to do)
     ("SQLITE_FULL", "cannot be written: the disk is full", "free some space, then run it again"),
-    ("SQLITE_READONLY", "cannot be written: it is read-only", "give yourself the right to write {place} and its folder"),
-    ("SQLITE_PERM", "may not be opened", "give yourself the right to write {place} and its folder"),
-    ("SQLITE_CANTOPEN", "cannot be opened", "give yourself the right to write {place} and its folder"),
+    ("SQLITE_READONLY", "cannot be written: it is read-only", "give yourself the right to write it and its folder"),
+    ("SQLITE_PERM", "may not be opened", "give yourself the right to write it and its folder"),
+    ("SQLITE_CANTOPEN", "cannot be opened", "give yourself the right to write it and its folder"),
     ("SQLITE_BUSY", "is busy: another run has been writing for a long time", "wait for the other run, then run it again"),
     ("SQLITE_LOCKED", "is busy: another run has been writing for a long time", "wait for the other run, then run it again"),
-    ("SQLITE_IOERR", "cannot be read or written: the disk reports an error", "look at the disk of {place}"),
+    ("SQLITE_IOERR", "cannot be read or written: the disk reports an error", "look at its disk"),
 )
 
 
@@ -216,9 +215,9 @@ def _clear(place: str) -> Iterator[None]:
         yield
     except sqlite3.Error as wrong:
         name = getattr(wrong, "sqlite_errorname", "")
-        for code, meaning, next_step in _MEANINGS:
+        for code, meaning, remedy in _MEANINGS:
             if name.startswith(code):
-                raise LedgerError(f"the ledger {place} {meaning} ({wrong})", next_step=next_step.format(place=place)) from wrong
+                raise LedgerError(f"the ledger {place} {meaning} ({wrong}); {remedy}") from wrong
         if name == "SQLITE_NOTADB":
             raise store.damaged(place, "it is no SQLite database") from wrong
         if isinstance(wrong, sqlite3.ProgrammingError) and "closed" in str(wrong):

@@ -566,7 +566,7 @@ class _Whole:
 
 
 def damaged(place: str, what: str) -> LedgerError:
-    return LedgerError(f"the ledger {place} is damaged: {what}", next_step=f"restore {place} from a backup, or move it away and import")
+    return LedgerError(f"the ledger {place} is damaged: {what}; restore it from a backup, or move it away and run reconciler state rebuild")
 
 
 def newer(place: str, version: int) -> LedgerError:

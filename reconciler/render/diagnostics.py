@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from reconciler.model import Diagnostic, Place, Severity
 from reconciler.render.look import Look
 from reconciler.render.safe import clean, cut, pad, tail, width
+from reconciler.scalars import counted
 
 Source = Callable[[Place], str | None]
 """The line that a place points into, fit to be shown; None when there is none."""
@@ -19,7 +20,7 @@ def diagnostics(found: Sequence[Diagnostic], look: Look, *, source: Source, reso
     lines: list[str] = []
     for one in found:
         lines += [*frame(one, look, source=source), ""]
-    return [*lines, summary(found, look, resources=resources, files=files)]
+    return [*lines, *look.lines(summary(found, resources=resources, files=files), "bold")]
 
 
 def frame(one: Diagnostic, look: Look, *, source: Source) -> list[str]:
@@ -57,20 +58,16 @@ def _excerpt(place: Place, about: str, look: Look, source: Source) -> list[str]:
     return [*lines, bar, f"{pad(str(place.line), gutter)} | {shown}", f"{bar} {' ' * width(before)}{caret}"]
 
 
-def summary(found: Sequence[Diagnostic], look: Look, *, resources: int | None = None, files: int = 0) -> str:
-    """`2 errors, 1 warning in 1 of 14 files. Nothing was sent to any vendor.`"""
+def summary(found: Sequence[Diagnostic], *, resources: int | None = None, files: int = 0) -> str:
+    """`2 errors, 1 warning in 1 of 14 files. Nothing was changed at any vendor.`"""
     errors = sum(one.severity is Severity.ERROR for one in found)
     warnings = sum(one.severity is Severity.WARNING for one in found)
-    scope = "" if resources is None else f"{_count(resources, 'resource')} in {_count(files, 'file')}"
+    scope = "" if resources is None else f"{counted(resources, 'resource')} in {counted(files, 'file')}"
     if not errors and not warnings:
-        return look.paint(f"Valid: {scope}." if scope else "Valid.", "bold")
-    said = ", ".join(_count(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number)
+        return f"Valid: {scope}." if scope else "Valid."
+    said = ", ".join(counted(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number)
     if not errors:
-        return look.paint(f"Valid: {scope}, {said}." if scope else f"Valid, {said}.", "bold")
+        return f"Valid: {scope}, {said}." if scope else f"Valid, {said}."
     broken = len({one.place.file for one in found if one.place and one.severity is Severity.ERROR})
-    where = f" in {broken} of {_count(files, 'file')}" if files and broken else f" in {_count(broken, 'file')}" if broken else ""
-    return look.paint(f"{said}{where}. Nothing was sent to any vendor.", "bold")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    where = f" in {broken} of {counted(files, 'file')}" if files and broken else f" in {counted(broken, 'file')}" if broken else ""
+    return f"{said}{where}. Nothing was changed at any vendor."

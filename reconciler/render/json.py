@@ -40,7 +40,7 @@ from reconciler.model import (
     Window,
 )
 from reconciler.render import schemas
-from reconciler.render.look import fingerprint, live_values, rfc3339
+from reconciler.render.look import brief, fingerprint, live_values, rfc3339
 
 FORMAT_VERSION = "1.0"
 
@@ -224,10 +224,12 @@ def _instant(when: datetime | None) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """A tree of JSON values; instants in RFC 3339, a secret as what may be shown of it."""
+    """A tree of JSON values; instants in RFC 3339, a secret as what may be shown of it, a picture as its digest."""
     if isinstance(value, Enum):
         return value.value
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, str):
+        return brief(value)
+    if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, datetime):
         return rfc3339(value)
@@ -400,12 +402,12 @@ def validation(diagnostics: Sequence[Diagnostic], *, resources: int, files: int)
     }
 
 
-def error(wrong: ReconcilerError | str, *, exit_code: int | None = None) -> Json:
+def error(wrong: ReconcilerError | str, *, exit_code: int | None = None, next_step: str = "") -> Json:
     """What a failed command prints in JSON mode."""
-    return {"format_version": FORMAT_VERSION, "error": _error(wrong, exit_code), "diagnostics": _carried(wrong)}
+    return {"format_version": FORMAT_VERSION, "error": _error(wrong, exit_code, next_step), "diagnostics": _carried(wrong)}
 
 
-def _error(wrong: ReconcilerError | str, exit_code: int | None) -> Json:
+def _error(wrong: ReconcilerError | str, exit_code: int | None, next_step: str) -> Json:
     known = isinstance(wrong, ReconcilerError)
     return {
         "type": type(wrong).__name__ if known else "Error",
@@ -413,7 +415,7 @@ def _error(wrong: ReconcilerError | str, exit_code: int | None) -> Json:
         "reasons": list(wrong.reasons) if isinstance(wrong, Stopped) else [],
         "code": wrong.code if isinstance(wrong, VendorError) else "",
         "request_id": wrong.request_id if isinstance(wrong, VendorError) else "",
-        "next": wrong.next_step if isinstance(wrong, ReconcilerError) else "",
+        "next": wrong.next_step if isinstance(wrong, ReconcilerError) else next_step,
         "exit_code": wrong.exit_code if exit_code is None and isinstance(wrong, ReconcilerError) else (exit_code or 70),
     }
 
@@ -470,12 +472,12 @@ class ApplyStream:
     def diagnostic(self, one: Diagnostic) -> None:
         self._say("diagnostic", **diagnostic(one))
 
-    def failed(self, wrong: ReconcilerError | str, *, exit_code: int | None = None) -> None:
+    def failed(self, wrong: ReconcilerError | str, *, exit_code: int | None = None, next_step: str = "") -> None:
         """The failure as a diagnostic line; what an InvalidManifests carries comes first."""
         if isinstance(wrong, InvalidManifests):
             for one in wrong.diagnostics:
                 self.diagnostic(one)
-        told = _error(wrong, exit_code)
+        told = _error(wrong, exit_code, next_step)
         told["error"] = told.pop("type")
         self._say("diagnostic", severity="error", address="", path="", place=None, help="", related=[], **told)
 

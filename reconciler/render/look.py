@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from reconciler.model import Action, Change, FieldChange, Presence, Sealed, Secret, Url, Values, Window
-from reconciler.render.safe import clean, cut, width
+from reconciler.render.safe import clean, cut, width, wrap
+from reconciler.scalars import counted
 
 SYMBOL = {
     Action.CREATE: "+",
@@ -43,15 +44,30 @@ _INSTANT = re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """`width`: cells after which long values are cut; None (no terminal) never cuts. `verbosity`: -1 quiet, 0, 1 (-v), 2 (-vv)."""
+    """`width`: cells after which long values are cut; None (no terminal) never cuts. `verbosity`: -1 quiet, 0, 1 (-v), 2 (-vv).
+
+    `options` make a suggested command mean the same project and environment, like `-C demo -e staging`.
+    """
 
     zone: tzinfo = UTC
     width: int | None = None
     color: bool = False
     verbosity: int = 0
+    options: str = ""
+
+    def next(self, command: str) -> str:
+        """The one line that a failure ends with; a shell takes what follows `Next: ` as it is."""
+        program, space, rest = command.partition(" ")
+        if self.options and program == "reconciler" and not rest.startswith("explain ") and not rest.endswith("--help"):
+            command = f"{program} {self.options}{space}{rest}"
+        return f"Next: {clean(command)}"
 
     def paint(self, text: str, style: str) -> str:
         return f"\x1b[{_PAINT[style]}m{text}\x1b[0m" if self.color and style and text else text
+
+    def lines(self, text: str, style: str = "") -> list[str]:
+        """A sentence of ours, broken at spaces where a terminal ends."""
+        return [self.paint(line, style) for line in ([text] if self.width is None else wrap(text, max(24, self.width)))]
 
     # instants
 
@@ -110,9 +126,9 @@ class Look:
             return "{" + ", ".join(f"{clean(key)}: {self.value(item)}" for key, item in value.items()) + "}"
         if isinstance(value, list | tuple):
             return "[" + ", ".join(self.value(item) for item in value) + "]"
-        text = clean(value)
-        if text.startswith("data:") and len(text) > 120 and self.verbosity < 2:
-            return f"{text.partition(',')[0][:60]} ({len(text)} characters)"
+        text = clean(brief(value) if isinstance(value, str) else value)
+        if found := _DIGEST.fullmatch(text):
+            return text if self.verbosity > 1 else f"{found[1]}... {found[2]}"
         if isinstance(value, str) and (not text or " " in text):
             return f'"{text}"'
         return text
@@ -146,12 +162,8 @@ class Look:
             return text
         if len(before) == len(after):
             changed = sum(one != other for one, other in zip(before, after, strict=True))
-            return f"{_items(len(after))}, {changed} of them changed"
-        return f"{_items(len(before))} -> {_items(len(after))}"
-
-
-def _items(count: int) -> str:
-    return "1 item" if count == 1 else f"{count} items"
+            return f"{counted(len(after), 'item')}, {changed} of them changed"
+        return f"{counted(len(before), 'item')} -> {counted(len(after), 'item')}"
 
 
 def _fitted(before: str, after: str, room: int | None) -> tuple[str, str]:
@@ -161,6 +173,24 @@ def _fitted(before: str, after: str, room: int | None) -> tuple[str, str]:
     half = max(8, (room - 4) // 2)
     left = min(width(before), max(half, room - 4 - width(after)))
     return cut(before, left), cut(after, max(8, room - 4 - left))
+
+
+_DATA = re.compile(r"data:[a-z]+/[a-z0-9.+-]+;base64,")
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52} (\([0-9]+ bytes?\))")
+
+
+def brief(text: str) -> str:
+    """A picture inside a value as the digest of its bytes and their number; any other text as it is."""
+    if not (found := _DATA.match(text)):
+        return text
+    import base64
+    import hashlib
+
+    try:
+        data = base64.b64decode(text[found.end() :])
+    except ValueError:  # no base64 after all
+        data = text.encode(errors="backslashreplace")
+    return f"sha256:{hashlib.sha256(data).hexdigest()} ({counted(len(data), 'byte')})"
 
 
 def fingerprint(sealed: Sealed) -> str:

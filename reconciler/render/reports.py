@@ -194,14 +194,15 @@ def html(found: Findings, look: Look) -> str:
             told = "\n".join(line.removeprefix(" " * 6) for line in text.details(one, look))
             details = f"<details><summary>details</summary><pre>{_block(told)}</pre></details>" if told else ""
             where = f"{one.place.file}:{one.place.line}" if one.place else ""
-            cells = (one.action.value, str(one.address), where, text.phrase(one, made.generated_at, look))
-            rows.append(f'<tr class="{one.action.value}">{"".join(f"<td>{safe.html(cell)}</td>" for cell in cells)}<td>{details}</td></tr>')
+            verb = "unchanged" if one.action is Action.NOOP else one.action.value
+            cells = (verb, str(one.address), where, text.phrase(one, made.generated_at, look))
+            rows.append(f'<tr class="{one.action.value}"><td>{"</td><td>".join(map(safe.html, cells))}{details}</td></tr>')
     problems = "".join(
         f"<li><b>{one.severity.value}</b> <code>{safe.html(one.rule)}</code> "
         f"{safe.html(one.place or one.address)} {safe.html(look.local(one.message))}</li>"
         for one in found.problems
     )
-    head = "<thead><tr><th>Action<th>Resource<th>File<th>What<th></tr></thead>"
+    head = "<thead><tr><th>Action<th>Resource<th>File<th>What</tr></thead>"
     table = f"<table>{head}<tbody>{''.join(rows)}</tbody></table>" if rows else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>reconciler plan</title>'
@@ -219,7 +220,7 @@ def _block(lines: str) -> str:
 _STYLE = (
     ":root{color-scheme:light dark}body{font:14px/1.5 system-ui,'Noto Sans CJK SC','PingFang SC','Microsoft YaHei',sans-serif;margin:2rem}"
     "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884;vertical-align:top}"
-    "pre{white-space:pre-wrap}.blocked td,.delete td,.replace td{font-weight:600}"
+    "td:nth-child(n+2){overflow-wrap:anywhere}pre{white-space:pre-wrap}.blocked td,.delete td,.replace td{font-weight:600}"
 )
 
 REPORTS: Mapping[str, Callable[[Findings, Look], str]] = {

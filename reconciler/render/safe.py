@@ -134,8 +134,14 @@ def wrap(text: str, cells: int) -> list[str]:
     line = ""
     for word in text.split(" "):
         if line and width(line) + 1 + width(word) > cells:
-            lines.append(line)
+            lines.append(line.rstrip())
             line = word
         else:
             line = f"{line} {word}" if line else word
     return [*lines, line]
+
+
+def hanging(head: str, text: str, cells: int | None, *, indent: int) -> list[str]:
+    """`text` behind `head` (`indent` cells wide, its colours not counted), further lines below the first; None never breaks."""
+    lines = [text] if cells is None else wrap(text, max(24, cells - indent))
+    return [((" " * indent if index else head) + line).rstrip() for index, line in enumerate(lines)]

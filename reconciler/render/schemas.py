@@ -58,7 +58,7 @@ _ADDRESS = {
 }
 _TREE = _object(
     {"spec": {"type": "object"}, "schedule": _WINDOW},
-    "canonical values under manifest names; a secret is what may be shown of it",
+    "canonical values under manifest names; a secret is what may be shown of it, a picture `sha256:<hex> (<n> bytes)`",
     optional=("schedule",),
 )
 _DIAGNOSTIC = _object(
@@ -187,7 +187,10 @@ PLAN: Schema = {
                         "account": _text(),
                         "stage": _words(Stage),
                         "window": _or_null(_WINDOW),
-                        "ours": {"type": "boolean", "description": "carries our mark, and is in no manifest and no ledger"},
+                        "ours": {
+                            "type": "boolean",
+                            "description": "carries our mark; a mark whose name is lost with manifest and ledger cannot be told",
+                        },
                     }
                 ),
                 "live objects of nobody declared here",

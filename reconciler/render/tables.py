@@ -1,25 +1,45 @@
-"""Small tables: columns aligned by terminal cells, the last one free."""
+"""Small tables: columns aligned by terminal cells, the last one free; where a terminal is too narrow, a row takes several lines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.render.look import Look
-from reconciler.render.safe import clean, cut, pad, width
+from reconciler.render.safe import clean, pad, width
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], look: Look) -> list[str]:
-    """Lines of a table with a head; every cell is neutralised. Empty columns are left out."""
+    """Lines of a table with a head; every cell is neutralised. Empty columns are left out, and nothing else ever is."""
     body = [[clean(cell) for cell in row] for row in rows]
     kept = [index for index, _ in enumerate(heads) if any(row[index] for row in body)] if body else list(range(len(heads)))
-    columns = [max([width(heads[index]), *(width(row[index]) for row in body)]) for index in kept]
+    sizes = {index: max([width(heads[index]), *(width(row[index]) for row in body)]) for index in kept}
+    groups = _groups(sizes, look.width)
 
-    def line(cells: Sequence[str]) -> str:
-        *first, last = [cells[index] for index in kept]
-        text = "  ".join([*(pad(cell, size) for cell, size in zip(first, columns, strict=False)), last]).rstrip()
-        return text if look.width is None else cut(text, look.width)
+    def lines(cells: Sequence[str]) -> list[str]:
+        shown = []
+        for number, group in enumerate(groups):
+            text = "  ".join(pad(cells[index], sizes[index]) for index in group).rstrip()
+            if text or not number:
+                shown.append(f"{_FOLDED}{text}" if number else text)
+        return shown
 
-    return [look.paint(line(heads), "bold"), *(line(row) for row in body)]
+    return [*(look.paint(line, "bold") for line in lines(heads)), *(line for row in body for line in lines(row))]
+
+
+_FOLDED = "    "
+
+
+def _groups(sizes: Mapping[int, int], room: int | None) -> list[list[int]]:
+    """Columns by the line they stand on."""
+    groups: list[list[int]] = [[]]
+    taken = 0
+    for index, size in sizes.items():
+        if room is not None and groups[-1] and taken + 2 + size > room:
+            groups.append([])
+            taken = len(_FOLDED)
+        taken += size + (2 if groups[-1] else 0)
+        groups[-1].append(index)
+    return groups
 
 
 def pairs(rows: Iterable[tuple[str, object]]) -> list[str]:

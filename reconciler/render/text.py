@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from reconciler import guards
 from reconciler.model import Action, Address, Change, Conflict, Evidence, FieldChange, Outcome, Plan, Result, Sealed, Stranger, Window
 from reconciler.render.look import COLOR, SYMBOL, Look, fingerprint, length, live_values, window_of
-from reconciler.render.safe import clean, cut, pad, width, wrap
+from reconciler.render.safe import clean, cut, hanging, pad, width, wrap
+from reconciler.scalars import counted
 
 FIELDS_SHOWN = 8
 """Changed fields of one resource shown without -v."""
@@ -23,35 +26,33 @@ _REPLACES = "  # forces replacement"
 
 def plan(shown: Plan, look: Look, *, seconds: float | None = None) -> list[str]:
     """Every line of a plan; `seconds` is how long it took."""
-    lines = [_header(shown, seconds)]
+    lines = look.lines(_header(shown, seconds))
     sections: list[tuple[str, list[str]]] = [
         ("BLOCKED", _changes((one for one in shown.changes if one.action is Action.BLOCKED), shown, look)),
         ("DRIFT", _changes(shown.drift, shown, look)),
         ("CONFLICTS", _conflicts(shown.conflicts, look)),
         ("CHANGES", _changes((one for one in shown.changes if one.changes and one.action is not Action.BLOCKED), shown, look)),
         ("WAITING", _changes((one for one in shown.changes if one.action is Action.WAIT), shown, look)),
-        ("ORPHANS", _orphans(shown.strangers, look)),
+        ("ORPHANS", _strangers((one for one in shown.strangers if one.ours), look)),
         ("NOTES", _notes(shown, look)),
     ]
     if look.verbosity > 0:
         unchanged = (one for one in shown.changes if one.action is Action.NOOP and not one.warnings)
         sections.append(("UNCHANGED", _changes(unchanged, shown, look)))
+        sections.append(("NOT MANAGED HERE", _strangers((one for one in shown.strangers if not one.ours), look)))
     for title, section in sections:
         if section:
             lines += ["", look.paint(title, "bold"), *section]
-    return [*lines, "", plan_summary(shown, look)]
+    return [*lines, "", *look.lines(plan_summary(shown, look), "bold")]
 
 
 def _header(shown: Plan, seconds: float | None) -> str:
     count = len(shown.changes) + shown.unchanged
-    text = f"{_count(count, 'resource')} in {_count(shown.files, 'file')}"
+    text = counted(count, "resource")
+    text += f" in {counted(shown.files, 'file')}" if shown.files else f' owned by workspace "{clean(shown.workspace)}"'
     if shown.live_counts:
         text += "; live: " + ", ".join(f"{clean(vendor)} {number}" for vendor, number in shown.live_counts.items())
     return text if seconds is None else f"{text}   ({seconds:.1f} s)"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def plan_summary(shown: Plan, look: Look) -> str:
@@ -71,7 +72,7 @@ def plan_summary(shown: Plan, look: Look) -> str:
     if shown.valid_until:
         until = look.short(shown.valid_until, shown.generated_at)
         text += f" Valid until {until} {look.instant(shown.valid_until)[-6:]}."
-    return look.paint(text, "bold")
+    return text
 
 
 def short_id(identifier: str) -> str:
@@ -112,6 +113,8 @@ def _symbol(change: Change) -> str:
 def _where(change: Change, shown: Plan) -> str:
     if change.place:
         return f"{clean(change.place.file)}:{change.place.line}"
+    if not shown.files:  # a destroy does not ask what is declared
+        return ""
     return f'(in no manifest, owned by workspace "{clean(shown.workspace)}")' if change.action in _OWNED or change.wanted in _OWNED else ""
 
 
@@ -122,7 +125,13 @@ def phrase(change: Change, now: datetime, look: Look) -> str:
     """`replace, ON AIR until 23:30, 5 s off air`: the action and the reason, which is left out where the fields below tell it."""
     verb = (change.wanted or change.action) if change.action in (Action.BLOCKED, Action.WAIT) else change.action
     reason = clean(look.local(change.reason, now))
-    for known in ("differs; ", "differs, ", "differs", *(("in no manifest, ", "in no manifest; ") if change.place is None else ())):
+    for known in (
+        "differs; ",
+        "differs, ",
+        "differs",
+        "destroy, ",
+        *(("in no manifest, ", "in no manifest; ") if change.place is None else ()),
+    ):
         reason = reason.removeprefix(known)
     words = [verb.value if verb is not Action.NOOP else "unchanged", reason]
     if change.on_air:
@@ -205,9 +214,7 @@ def _rows(rows: Iterable[tuple[str, str]], label: int, look: Look) -> Iterator[s
     """Labelled lines; on a terminal broken at spaces, never cut."""
     for name, text in rows:
         head = _INDENT + pad(name, label)
-        lines = [clean(text)] if look.width is None else wrap(clean(text), max(24, look.width - width(head)))
-        for index, line in enumerate(lines):
-            yield ((head if not index else " " * width(head)) + line).rstrip()
+        yield from hanging(head, clean(text), look.width, indent=width(head))
 
 
 def _tree(values: Mapping[str, Any], look: Look, *, prefix: str = "") -> Iterator[str]:
@@ -269,25 +276,28 @@ def _conflicts(conflicts: Sequence[Conflict], look: Look) -> list[str]:
     return lines
 
 
-def _orphans(strangers: Sequence[Stranger], look: Look) -> list[str]:
-    """Live objects that carry our mark and are in no manifest and no ledger; and, with -v, everybody else's."""
+def _strangers(strangers: Iterable[Stranger], look: Look) -> list[str]:
+    """Live objects in no manifest and in no ledger. A mark proves that one is ours; that none is found does not prove the opposite:
+    marks are made of names, and a name that is lost with manifest and ledger cannot be told from somebody else's."""
     lines = []
     for one in strangers:
-        if one.ours or look.verbosity > 0:
-            owner = "carries our mark, is in no manifest and no ledger" if one.ours else "not ours, left alone"
-            when = f"  {look.span(one.window)}" if one.window else ""
-            lines.append(f"  = {clean(one.kind)} {clean(one.id)}  {look.value(one.title)}  {owner}{when}")
+        owner = f"{'carries our mark, is ' if one.ours else ''}in no manifest and no ledger{'' if one.ours else ', left alone'}"
+        when = f"  {look.span(one.window)}" if one.window else ""
+        told = f"{clean(one.kind)} {clean(one.id)}  {look.value(one.title)}  {owner}{when}"
+        lines += hanging("  = ", told, look.width, indent=4)
     return lines
 
 
 def _notes(shown: Plan, look: Look) -> list[str]:
+    """What the manifests and the guards have to say. A change's own warnings (RC700) stand beside it; here those of what stays as it is."""
     lines = []
     for change in shown.changes:
         if change.action is Action.NOOP:
             lines += [f"  ! {clean(change.address)}  {clean(look.local(warning))}" for warning in dict.fromkeys(change.warnings)]
     for one in shown.diagnostics:
-        place = f"{clean(one.place.file)}:{one.place.line}:{one.place.column}  " if one.place else ""
-        lines.append(f"  ! {place}{one.severity.value}[{clean(one.rule)}]: {clean(look.local(one.message))}")
+        if one.rule != "RC700":
+            place = f"{clean(one.place.file)}:{one.place.line}:{one.place.column}  " if one.place else ""
+            lines.append(f"  ! {place}{one.severity.value}[{clean(one.rule)}]: {clean(look.local(one.message))}")
     return lines
 
 
@@ -319,14 +329,14 @@ def apply_summary(
             word = _DID.get(result.change.action.value, result.change.action.value)
             counts[word] = counts.get(word, 0) + 1
         what = ", ".join(f"{number} {word}" for word, number in counts.items()) or "nothing to do"
-        lines = [look.paint(f"{name} complete: {what}.{took}{_left(blocked)}", "bold")]
-        return lines + [f"Next: {step}" for step in _next(results, blocked)]
+        lines = look.lines(f"{name} complete: {what}.{took}{_left(blocked)}", "bold")
+        return [*lines, *map(look.next, _next(results, blocked))]
     lines = [look.paint(f"{name} {'interrupted' if interrupted else 'stopped'}:{took}", "bold")]
     for outcome in (Outcome.DONE, Outcome.FAILED, Outcome.UNKNOWN, Outcome.NOT_STARTED):
         lines += _group(outcome, groups[outcome], look)
     if blocked:
         lines.append(f"  {pad('blocked', 11)}  {len(blocked):<3} {_names(change for change in blocked)}")
-    return lines + [f"Next: {step}" for step in _next(results, blocked)]
+    return [*lines, *map(look.next, _next(results, blocked) or ["reconciler plan"])]
 
 
 def _group(outcome: Outcome, results: list[Result], look: Look) -> list[str]:
@@ -364,18 +374,25 @@ def _next(results: Sequence[Result], blocked: Sequence[Change]) -> list[str]:
     """The one command that helps most."""
     unknown = [one for one in results if one.outcome is Outcome.UNKNOWN]
     if unknown:
-        return ["reconciler refresh " + " ".join(clean(one.change.address) for one in unknown[:8])]
+        return ["reconciler refresh " + " ".join(str(one.change.address) for one in unknown[:8])]
     for one in results:
         if one.outcome is Outcome.FAILED:
-            return [clean(one.next_step) if one.next_step else "reconciler plan"]
+            return [one.next_step or "reconciler plan"]
     if any(one.outcome is Outcome.NOT_STARTED for one in results):
         return ["reconciler plan"]
-    for change in blocked:
-        if change.needs.startswith("--"):
-            return [f"reconciler apply {clean(change.needs.partition(',')[0])}"]
-        if "reconciler " in change.needs:
-            return [clean(change.needs[change.needs.index("reconciler ") :])]
-    return []
+    return [way_out(change) for change in blocked[:1]]
+
+
+_FIELD = re.compile(r"(?:lifecycle|schedule|spec)\.[A-Za-z.]+")
+
+
+def way_out(blocked: Change) -> str:
+    """The command for a blocked change: what it needs, or the field of the manifest that must be edited first, or a closer look."""
+    if command := guards.remedy([blocked.needs]):
+        return command
+    if field := _FIELD.search(blocked.needs):
+        return f"reconciler explain {blocked.address.kind}.{field[0]}"
+    return f"reconciler get {blocked.address} -v"
 
 
 def result_line(address: Address, action: str) -> str:
@@ -392,8 +409,8 @@ def drift(shown: Plan, look: Look, *, seconds: float | None = None) -> list[str]
     checked = f"checked {look.instant(shown.generated_at)}"
     took = "" if seconds is None else f", {seconds:.1f} s"
     if not shown.drift:
-        count = _count(len(shown.changes) + shown.unchanged, "resource")
-        return [look.paint(f"No drift. {count} as last applied ({checked}{took}).", "bold")]
+        count = counted(len(shown.changes) + shown.unchanged, "resource")
+        return look.lines(f"No drift. {count} as last applied ({checked}{took}).", "bold")
     lines = ["DRIFT", *_changes(shown.drift, shown, look), ""]
-    lines.append(look.paint(f"{_count(len(shown.drift), 'resource')} drifted ({checked}{took}).", "bold"))
-    return [*lines, "Next: reconciler plan"]
+    lines += look.lines(f"{counted(len(shown.drift), 'resource')} drifted ({checked}{took}).", "bold")
+    return [*lines, look.next("reconciler plan")]

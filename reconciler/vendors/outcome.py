@@ -187,7 +187,7 @@ def judge(failure: Failure) -> tuple[Verdict, str]:
 def error(failure: Failure, *, action: str, safe: bool) -> VendorError:
     """The exception a failed call ends with. `failure.text` must already be fit to be shown."""
     verdict, hint = judge(failure)
-    kind, phrase, next_step = _ending(verdict, safe=safe)
+    kind, phrase = _ending(verdict, safe=safe)
     facts = [failure.code] if failure.code else []
     if failure.status and failure.code != f"HTTP{failure.status}":
         facts.append(f"HTTP {failure.status}")
@@ -201,32 +201,31 @@ def error(failure: Failure, *, action: str, safe: bool) -> VendorError:
         status=failure.status,
         action=action,
         request_id=failure.request_id,
-        next_step=next_step,
     )
     if isinstance(found, Throttled):
         found.retry_after = failure.retry_after
     return found
 
 
-def _ending(verdict: Verdict, *, safe: bool) -> tuple[type[VendorError], str, str]:
-    """The class, what the message says after the action's name, and the command that helps."""
+def _ending(verdict: Verdict, *, safe: bool) -> tuple[type[VendorError], str]:
+    """The class, and what the message says after the action's name."""
     match verdict:
         case Verdict.UNSENT:
-            return Unavailable, "was not sent", "reconciler doctor"
+            return Unavailable, "was not sent"
         case Verdict.REFUSED:
-            return Rejected, "was refused", ""
+            return Rejected, "was refused"
         case Verdict.ABSENT:
-            return NotFound, "found nothing", ""
+            return NotFound, "found nothing"
         case Verdict.THROTTLED:
-            return Throttled, "was throttled", ""
+            return Throttled, "was throttled"
         case Verdict.DENIED:
-            return Denied, "was denied", "reconciler doctor"
+            return Denied, "was denied"
         case Verdict.CLOCK:
-            return Lapsed, "was denied", "reconciler doctor"
+            return Lapsed, "was denied"
         case Verdict.UNCLEAR if safe:
-            return Unavailable, "failed", "reconciler doctor"
+            return Unavailable, "failed"
         case Verdict.UNCLEAR:
-            return OutcomeUnknown, "was sent, its outcome is unknown", "reconciler refresh"
+            return OutcomeUnknown, "was sent, its outcome is unknown"
 
 
 def _status_matches(wanted: str, status: int) -> bool:

@@ -113,6 +113,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def relays(project: Path, emulated: Emulated) -> Path:
+    """A project with one relay task, and vendors that know nothing of it yet."""
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    return project
+
+
+@pytest.fixture
 def reconciler(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     """`reconciler("plan", "-v", stdin="yes\\n")`, in this process."""
     import io

@@ -13,12 +13,6 @@ from reconciler.render import schemas
 from tests.cli.conftest import SECRET, Command, Emulated, process, relay
 
 
-@pytest.fixture
-def relays(project: Path, emulated: Emulated) -> Path:
-    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
-    return project
-
-
 def test_plan_is_text_on_stdout_and_nothing_else(relays: Path, reconciler: Command) -> None:
     said = reconciler("plan")
     assert said.err == ""

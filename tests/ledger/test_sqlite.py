@@ -103,7 +103,7 @@ def _is_a_folder(root: Path) -> str:
 def test_a_place_that_cannot_be(tmp_path: Path, clock: HandClock, prepare: Callable[[Path], str], message: str) -> None:
     with pytest.raises(LedgerError, match=message) as refusal:
         open_ledger(prepare(tmp_path), root=tmp_path, workspace="w", clock=clock, create=True)
-    assert "reconciler.yaml" in refusal.value.next_step
+    assert "reconciler.yaml" in refusal.value.message
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_read_only_place(readable_only: Path, as_nobody: Callable[[], None], c
     for create in (True, False):
         with pytest.raises(LedgerError, match=r"cannot be (opened|written)") as refusal:
             open_ledger("state.db", root=readable_only, workspace="w", clock=clock, create=create).acquire("a", timeout=0)
-        assert "give yourself the right to write" in refusal.value.next_step
+        assert "give yourself the right to write" in refusal.value.message
     with pytest.raises(LedgerError, match="cannot be made: Permission denied"):
         open_ledger("new.db", root=readable_only, workspace="w", clock=clock, create=True)
     assert open_ledger("new.db", root=readable_only, workspace="w", clock=clock, create=False).entries() == {}
@@ -158,7 +158,7 @@ def test_on_a_full_disk_no_intent_is_begun(sqlite: Where) -> None:
 
     with pytest.raises(LedgerError, match="cannot be written: the disk is full") as refusal:
         journal()
-    assert "free some space" in refusal.value.next_step
+    assert "free some space" in refusal.value.message
     assert [intent.id for intent in sqlite.open().open_intents()] == sorted(begun)
     ledger._db.execute(f"PRAGMA max_page_count = {pages + 1000}")
     ledger.begin(lease, an_intent())  # once there is room it goes on
@@ -192,7 +192,7 @@ def test_what_is_no_database_is_refused(sqlite: Where, content: bytes, message: 
     path_of(sqlite).write_bytes(content)
     with pytest.raises(LedgerError, match=message) as refusal:
         sqlite.open(create=create)
-    assert "restore" in refusal.value.next_step
+    assert "restore" in refusal.value.message
     assert path_of(sqlite).read_bytes() == content
 
 

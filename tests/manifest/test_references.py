@@ -81,7 +81,9 @@ NAMES = [
     ("the operator does not", "KEY", None, ("PUSH_*",), False),
     ("the project cannot widen what the operator allows", "KEY", "*", ("PUSH_*",), False),
     ("our own credentials", "VOLCENGINE_SECRET_KEY", None, (), False),
-    ("our own credentials, listed", "VOLCENGINE_SECRET_KEY", "VOLC*", (), True),
+    ("our own credentials, listed by the project, which is part of the change", "VOLCENGINE_SECRET_KEY", "VOLC*", (), False),
+    ("our own credentials, opened by the operator", "VOLCENGINE_SECRET_KEY", None, ("VOLC*",), True),
+    ("the operator cannot widen what the project allows", "KEY", "PUSH_*", ("*",), False),
 ]
 
 

@@ -83,9 +83,9 @@ def test_hostile_lines_and_messages_are_harmless() -> None:
     ("found", "said"),
     [
         pytest.param([], "Valid: 3 resources in 14 files.", id="nothing wrong"),
-        pytest.param([WRONG, WRONG], "2 errors in 1 of 14 files. Nothing was sent to any vendor.", id="errors"),
+        pytest.param([WRONG, WRONG], "2 errors in 1 of 14 files. Nothing was changed at any vendor.", id="errors"),
         pytest.param([replace(WRONG, severity=Severity.WARNING)], "Valid: 3 resources in 14 files, 1 warning.", id="warnings only"),
     ],
 )
 def test_the_summary(found: list[Diagnostic], said: str) -> None:
-    assert diagnostics.summary(found, LOOK, resources=3, files=14) == said
+    assert diagnostics.summary(found, resources=3, files=14) == said

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.model import Action, Address, Change, FieldChange, Outcome, Place, Result, Sealed, Window
 from reconciler.render import text
-from reconciler.render.look import Look, length
+from reconciler.render.look import Look, brief, length
 from reconciler.render.safe import width
 from tests.render.samples import HOSTILE, LOOK, SECRETS, at, blocked, change, plan
 
@@ -154,8 +154,10 @@ def test_one_change(before: object, after: object, shown: str) -> None:
     assert LOOK.change(FieldChange("spec.x", before, after)) == shown
 
 
-def test_a_picture_is_told_by_its_size() -> None:
-    assert LOOK.value("data:image/png;base64," + "A" * 5000) == "data:image/png;base64 (5022 characters)"
+def test_a_picture_is_told_by_its_digest_and_size() -> None:
+    picture = "data:image/png;base64," + "A" * 5000
+    assert LOOK.value(picture) == LOOK.value(brief(picture)) == "sha256:a60bb0878a2f... (3750 bytes)"
+    assert len(replace(LOOK, verbosity=2).value(picture)) == len("sha256:") + 64 + len(" (3750 bytes)")
 
 
 @pytest.mark.parametrize(

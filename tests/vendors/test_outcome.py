@@ -165,7 +165,7 @@ def test_every_httpx_exception_is_named_in_the_table() -> None:
         (
             Failure(VOLCENGINE, "InvalidParam", status=400, text="bad title", own=True, request_id="R1"),
             "CreatePullToPushTask was refused: InvalidParam, HTTP 400: bad title (request R1)",
-            "",
+            "reconciler plan",
         ),
         (
             Failure(VOLCENGINE, "SignatureDoesNotMatch", status=401, own=True, request_id="R2"),
@@ -176,7 +176,7 @@ def test_every_httpx_exception_is_named_in_the_table() -> None:
         (
             Failure(LIVEPEER, "HTTP422", status=422, text="asset is not ready", own=True),
             "CreatePullToPushTask was refused: HTTP422: asset is not ready",
-            "",
+            "reconciler plan",
         ),
         (Failure(SOCKET, "ReadTimeout"), "CreatePullToPushTask was sent, its outcome is unknown: ReadTimeout", "reconciler refresh"),
         (Failure(SOCKET, "ConnectError", text="refused"), "CreatePullToPushTask was not sent: ConnectError: refused", "reconciler doctor"),

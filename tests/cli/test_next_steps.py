@@ -1,0 +1,280 @@
+"""Every failure ends with exactly one `Next:` line, and what stands behind it is a command line, never advice."""
+
+from __future__ import annotations
+
+import ast
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import reconciler
+from reconciler import errors, guards
+from reconciler.cli import cli
+from reconciler.errors import ReconcilerError
+from reconciler.model import Action, Address, Change
+from reconciler.render.text import way_out
+from tests.cli.conftest import Command, Emulated, Said, relay
+
+ROOT = Path(reconciler.__file__).parent
+PROGRAMS = ("cd", "curl", "export", "pip", "python", "reconciler", "sudo", "unset")
+CALLED = ("Check",)
+"""What takes a next step as its fourth argument."""
+
+
+def literals() -> Iterator[tuple[str, str]]:
+    """(place, text) of every next step that stands in the code; what is put in at run time is `X`."""
+    for path in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                found = [one.value for one in node.keywords if one.arg == "next_step"]
+                if isinstance(node.func, ast.Attribute) and node.func.attr == "next" and node.args:
+                    found.append(node.args[0])
+                if isinstance(node.func, ast.Name) and node.func.id in CALLED and len(node.args) > 3:
+                    found.append(node.args[3])
+                for one in found:
+                    for text in _texts(one):
+                        yield f"{path.relative_to(ROOT)}:{one.lineno}", text
+
+
+def _texts(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        yield "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+    elif isinstance(node, ast.IfExp):
+        yield from _texts(node.body)
+        yield from _texts(node.orelse)
+
+
+USUAL = [(name, kind.usual_step) for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, ReconcilerError)]
+
+
+def test_every_next_step_in_the_code_begins_with_a_program() -> None:
+    found = [*literals(), *USUAL]
+    assert len(found) > 40
+    assert [(place, text) for place, text in found if text.split()[0] not in PROGRAMS and not text.startswith("X")] == []
+
+
+@pytest.mark.parametrize(("name", "step"), USUAL, ids=[name for name, _ in USUAL])
+def test_the_usual_step_of_each_failure_is_a_line_that_click_takes(name: str, step: str) -> None:
+    taken(step)
+
+
+def taken(step: str) -> None:
+    """Raises UsageError unless the command line is one of ours, with every argument in its place; carries nothing out."""
+    program, *args = shlex.split(step)
+    assert program == "reconciler", step
+    with cli.make_context("reconciler", args, resilient_parsing="--help" in args) as top:
+        rest: list[str] = [*top._protected_args, *top.args]
+        command, context = cli.get_command(top, rest[0]) if rest else cli, top
+        assert command is not None, step
+        if rest and "--help" not in rest:
+            context = command.make_context(rest[0], rest[1:], parent=top)
+            if isinstance(command, click.Group):
+                assert command.get_command(context, [*context._protected_args, *context.args][0]), step
+
+
+@pytest.mark.parametrize(
+    ("needs", "command"),
+    [
+        ("--allow-on-air RelayTask/a", "reconciler apply --allow-on-air RelayTask/a"),
+        ("--allow-on-air RelayTask/a, or apply after 2026-11-20T23:30:00Z", "reconciler apply --allow-on-air RelayTask/a"),
+        ("lifecycle.onAirChange: apply, and --allow-on-air RelayTask/a", "reconciler apply --allow-on-air RelayTask/a"),
+        ("reconciler refresh RelayTask/a", "reconciler refresh RelayTask/a"),
+        ("adopt it: reconciler import RelayTask/a 'x y'", "reconciler import RelayTask/a 'x y'"),
+        ("adopt one of them: reconciler import RelayTask/a ID", "reconciler import RelayTask/a"),
+        ("set lifecycle.protect: false and apply that first", "reconciler explain RelayTask.lifecycle.protect"),
+        ("move its start, or set schedule.late: join", "reconciler explain RelayTask.schedule.late"),
+        ("look at it in the vendor's console", "reconciler get RelayTask/a -v"),
+    ],
+)
+def test_the_way_out_of_a_blocked_change(needs: str, command: str) -> None:
+    assert way_out(Change(Address("RelayTask", "a"), Action.BLOCKED, "why", needs=needs)) == command
+    taken(command)
+
+
+def test_the_remedy_of_several_guards_names_them_all() -> None:
+    reasons = ["it would delete 9; allow it with --allow-delete 9", "gone; allow it with --allow-recreate", "too much air is lost"]
+    assert guards.remedy(reasons) == "reconciler apply --allow-delete 9 --allow-recreate"
+    assert guards.remedy(["too much air is lost"]) == ""
+
+
+# --- each failure that a person can cause -----------------------------------------------------------------------------
+
+SESSION = """\
+apiVersion: broadcast.reconciler/v1
+kind: SegmentSession
+metadata: {name: mod}
+spec:
+  appId: 661e0000000000000000543c
+  roomId: Room1
+  taskId: mod
+  storage: {tos: {accountId: "2100000990", region: cn-beijing, bucket: my-bucket}}
+"""
+
+
+def invalid(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    (project / "manifests/a.yaml").write_text(relay("a", title="一" * 24), encoding="utf-8")
+
+
+def empty(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    (project / "manifests/a.yaml").unlink()
+
+
+def vanished(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    reconciler("apply", "--auto-approve")
+    (project / "manifests/a.yaml").write_text("# nothing left\n")
+
+
+def guarded(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    (project / "reconciler.yaml").write_text("workspace: sports\nmanifests: [manifests/]\nguards: {maxDelete: 0, maxDeleteFloor: 0}\n")
+    (project / "manifests/b.yaml").write_text(relay("b", title="b"), encoding="utf-8")
+    reconciler("apply", "--auto-approve")
+    (project / "manifests/b.yaml").unlink()
+
+
+def refusing(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    air = {"start": "2026-11-20T20:00:00+08:00", "end": "2026-11-20T23:30:00+08:00"}
+    path = project / "manifests/a.yaml"
+    path.write_text(relay("a", **air), encoding="utf-8")
+    reconciler("apply", "--auto-approve")
+    changed = relay("a", source="http://pull.example.com/live/other.flv", **air)
+    path.write_text(changed.replace("spec:", "lifecycle: {onAirChange: refuse}\nspec:"), encoding="utf-8")
+    emulated.tell("clock", {"advance": 60}, "PUT")
+
+
+def removed_on_air(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    path = project / "manifests/session.yaml"
+    path.write_text(SESSION)
+    assert reconciler("apply", "--auto-approve").code == 0
+    path.unlink()
+
+
+def foreign(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    reconciler("apply", "--auto-approve")
+    reconciler("state", "rm", "RelayTask/a")
+    text = (project / "manifests/a.yaml").read_text(encoding="utf-8")
+    (project / "manifests/a.yaml").write_text(text.replace("live/a.flv", "live/other.flv"), encoding="utf-8")
+
+
+def failing(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    emulated.tell("faults", [{"action": "CreatePullToPushTask", "when": "before", "fault": "403"}])
+
+
+def lost(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    emulated.tell("faults", [{"action": "CreatePullToPushTask", "when": "after", "fault": "reset"}])
+
+
+def damaged(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    (project / ".reconciler").mkdir()
+    (project / ".reconciler/state.db").write_bytes(b"no database at all, not even nearly")
+
+
+def applied(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    reconciler("apply", "--auto-approve")
+
+
+def nothing(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    return
+
+
+Scene = Callable[[Path, Command, Emulated], None]
+
+
+@pytest.mark.parametrize(
+    ("scene", "args", "code", "step"),
+    [
+        pytest.param(nothing, "plan --bogus", 64, "reconciler plan --help", id="unknown option"),
+        pytest.param(nothing, "pln", 64, "reconciler --help", id="unknown command"),
+        pytest.param(nothing, "fmt", 64, "reconciler --help", id="a command of a later version"),
+        pytest.param(nothing, "state nonsense", 64, "reconciler state --help", id="unknown subcommand"),
+        pytest.param(nothing, "plan -l team", 64, "reconciler plan --help", id="no selector"),
+        pytest.param(nothing, "-e prod plan", 64, "reconciler plan --help", id="unknown environment"),
+        pytest.param(nothing, "show reconciler.yaml", 64, "reconciler plan --out plan.json", id="no plan"),
+        pytest.param(nothing, "apply", 1, "reconciler plan", id="nobody said yes"),
+        pytest.param(applied, "destroy", 1, "reconciler plan --destroy", id="nobody named the workspace"),
+        pytest.param(nothing, "state show RelayTask/b", 1, "reconciler state list", id="not remembered"),
+        pytest.param(nothing, "history 123456", 1, "reconciler history", id="no such run"),
+        pytest.param(nothing, "import RelayTask/a", 64, "reconciler get RelayTask/a", id="nothing to adopt"),
+        pytest.param(invalid, "plan", 65, "reconciler explain RC112", id="invalid, plan"),
+        pytest.param(invalid, "validate", 65, "reconciler explain RC112", id="invalid, validate"),
+        pytest.param(empty, "plan", 65, "reconciler init", id="no manifests"),
+        pytest.param(vanished, "plan", 5, "reconciler plan --destroy", id="the last manifest is gone"),
+        pytest.param(guarded, "apply --auto-approve", 5, "reconciler apply --allow-delete 1", id="too many deletions"),
+        pytest.param(refusing, "plan", 5, "reconciler apply --allow-on-air RelayTask/a", id="refused on air, plan"),
+        pytest.param(refusing, "apply --auto-approve", 5, "reconciler apply --allow-on-air RelayTask/a", id="refused on air, apply"),
+        pytest.param(
+            removed_on_air,
+            "apply --auto-approve",
+            5,
+            "reconciler destroy --target SegmentSession/mod --allow-on-air SegmentSession/mod",
+            id="an unscheduled session was removed",
+        ),
+        pytest.param(foreign, "apply --auto-approve", 5, "reconciler import RelayTask/a", id="somebody else's twin"),
+        pytest.param(failing, "apply --auto-approve", 4, "reconciler doctor", id="denied"),
+        pytest.param(lost, "apply --auto-approve", 7, "reconciler refresh RelayTask/a", id="unknown"),
+        pytest.param(damaged, "plan", 1, "reconciler doctor", id="a damaged ledger"),
+    ],
+)
+def test_each_failure_ends_with_one_line_to_paste(
+    scene: Scene, args: str, code: int, step: str, project: Path, reconciler: Command, emulated: Emulated
+) -> None:
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    scene(project, reconciler, emulated)
+    said = reconciler(*args.split())
+    assert said.code == code
+    assert next_of(said).startswith(step)
+    taken(next_of(said))
+
+
+def next_of(said: Said) -> str:
+    lines = [line for text in (said.out, said.err) for line in text.splitlines() if line.startswith("Next: ")]
+    assert len(lines) == 1, said
+    assert lines[0] in (said.err.splitlines()[-1:] or said.out.splitlines()[-1:]) or lines[0] == said.out.splitlines()[-1]
+    return lines[0].removeprefix("Next: ")
+
+
+def test_what_the_removed_session_is_told_works(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    removed_on_air(project, reconciler, emulated)
+    step = next_of(reconciler("apply", "--auto-approve"))
+    assert reconciler(*shlex.split(step)[1:], "--auto-approve").code == 0
+    assert reconciler("plan", "--detailed-exitcode").code == 0
+
+
+@pytest.mark.parametrize("output", ["json", "text"])
+def test_doctor_ends_with_one_line_too(
+    output: str, project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    monkeypatch.setenv("RECONCILER_LIVE_ENDPOINT", "http://127.0.0.1:9")
+    said = reconciler("doctor", "-o", output)
+    assert said.code == 69
+    if output == "text":
+        assert next_of(said) == "curl -sv -o /dev/null http://127.0.0.1:9"
+    else:
+        assert [one["next"] for one in said.json["checks"] if one["status"] == "fail"] == ["curl -sv -o /dev/null http://127.0.0.1:9"]
+
+
+@pytest.mark.parametrize(
+    ("args", "step"),
+    [
+        pytest.param(["-C", "sports", "apply"], "reconciler -C sports plan", id="-C"),
+        pytest.param(["apply", "sports"], "reconciler -C sports plan", id="the path of another project"),
+        pytest.param(["-C", "sports", "-e", "prod", "apply"], "reconciler -C sports -e prod plan", id="an environment"),
+        pytest.param(
+            ["-C", "sports", "plan", "--out", "p q.json"], "reconciler -C sports apply 'p q.json'", id="a plan lies where it was written"
+        ),
+    ],
+)
+def test_the_line_means_the_same_project_and_environment(
+    args: list[str], step: str, project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    with (project / "reconciler.yaml").open("a") as file:
+        file.write("environments: {prod: {workspace: sports-prod}}\n")
+    monkeypatch.chdir(project.parent)
+    assert next_of(reconciler(*args)) == step

@@ -1,0 +1,199 @@
+"""What a stranger stumbles over: misspelt names, narrow terminals, pictures in plans, two runs at once."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import pty
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from reconciler.cli._context import Scene
+from reconciler.render import schemas
+from reconciler.render.safe import width
+from tests.cli.conftest import Command, Emulated, relay
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        pytest.param(["refresh", "RelayTask/aa"], 64, id="refresh"),
+        pytest.param(["get", "RelayTask/aa"], 64, id="get"),
+        pytest.param(["plan", "--target", "RelayTask/aa"], 64, id="--target"),
+        pytest.param(["plan", "manifests/a.yaml", "--target", "RelayTask/aa"], 64, id="--target within a file"),
+        pytest.param(["apply", "--auto-approve", "--exclude", "RelayTask/aa"], 64, id="--exclude"),
+        pytest.param(["destroy", "--auto-approve", "--target", "RelayTask/aa"], 64, id="destroy"),
+        pytest.param(["state", "show", "RelayTask/aa"], 1, id="state show"),
+        pytest.param(["state", "rm", "RelayTask/aa"], 1, id="state rm"),
+    ],
+)
+def test_an_address_that_is_nothing_is_refused_with_its_neighbour(args: list[str], code: int, relays: Path, reconciler: Command) -> None:
+    reconciler("apply", "--auto-approve")
+    said = reconciler(*args)
+    assert said.code == code
+    assert "did you mean RelayTask/a?" in said.err
+
+
+@pytest.mark.parametrize("name", ["fmt", "export", "dump", "timeline", "simulate", "wait", "controller"])
+def test_a_command_of_a_later_version_is_no_spelling_mistake(name: str, project: Path, reconciler: Command) -> None:
+    said = reconciler(name, "whatever")
+    assert (said.code, said.err.splitlines()[0]) == (64, f"error: {name} is not in this version yet")
+
+
+def test_a_misspelt_command_is_told_its_neighbour(project: Path, reconciler: Command) -> None:
+    assert "did you mean validate?" in reconciler("valdate").err
+
+
+def test_chinese_texts_are_honestly_absent(relays: Path, reconciler: Command) -> None:
+    said = reconciler("plan", "--lang", "zh-CN", "-o", "json")
+    assert said.json["plan_id"]
+    assert said.err == "note: texts are in English so far; --lang zh-CN changes nothing yet\n"
+    assert reconciler("plan", "--lang", "en").err == ""
+
+
+def test_a_destroy_counts_what_is_owned_not_files(relays: Path, reconciler: Command) -> None:
+    reconciler("apply", "--auto-approve")
+    for args in (["plan", "--destroy"], ["destroy", "--auto-approve"]):
+        said = reconciler(*args).out
+        assert said.startswith('1 resource owned by workspace "sports"; live: volcengine-live 1   (')
+        assert "in no manifest" not in said
+
+
+def test_a_warning_is_told_once(relays: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECONCILER_NOW", "2026-11-20T23:55:00Z")
+    emulated.tell("clock", {"now": "2026-11-20T23:54:00Z"}, "PUT")
+    reconciler("apply", "--auto-approve")
+    path = relays / "manifests/a.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("10:00:00", "11:00:00"), encoding="utf-8")
+    said = reconciler("plan")
+    assert said.out.count("it begins in ") == 1
+    assert [one["code"] for one in reconciler("plan", "-o", "json").json["diagnostics"]] == ["RC700"]
+
+
+def test_pictures_are_digests_in_every_document(
+    relays: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = (Path(__file__).parents[2] / "examples/relay/manifests/logo.png").read_bytes()
+    (relays / "manifests/logo.png").write_bytes(picture)
+    path = relays / "manifests/a.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "  watermark: {image: logo.png, x: 0.1, y: 0.1, width: 0.1}\n", encoding="utf-8")
+    told = f"sha256:{hashlib.sha256(picture).hexdigest()} ({len(picture)} bytes)"
+    planned = reconciler("plan", "--out", "plan.json", "-o", "json")
+    assert planned.json["changes"][0]["after"]["spec"]["watermark"]["image"] == told
+    jsonschema.Draft202012Validator(schemas.PLAN).validate(planned.json)
+    assert f"{told[:19]}... ({len(picture)} bytes)" in reconciler("show", "plan.json", "-v").out
+    applied = reconciler("apply", "plan.json", "-vv")
+    assert applied.code == 0, applied.err
+    everything = [planned.out, applied.err, reconciler("state", "show", "RelayTask/a", "-o", "json").out, reconciler("plan", "-vv").out]
+    assert not [text for text in everything if "base64" in text]
+    other = picture + b"\0"
+    (relays / "manifests/logo.png").write_bytes(other)
+    (field,) = reconciler("plan", "-o", "json").json["changes"][0]["fields"]
+    assert (field["before"], field["after"]) == (told, f"sha256:{hashlib.sha256(other).hexdigest()} ({len(other)} bytes)")
+
+
+def test_two_names_of_one_account_are_no_strangers_to_each_other(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    with (project / "reconciler.yaml").open("a") as file:
+        file.write("accounts: {default: {}, second: {}}\n")
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    (project / "manifests/b.yaml").write_text(relay("b", title="b").replace("{name: b}", "{name: b, account: second}"), encoding="utf-8")
+    assert reconciler("apply", "--auto-approve").code == 0
+    for args in ([], ["--target", "RelayTask/a"]):
+        made = reconciler("plan", "-o", "json", *args).json
+        assert (made["conflicts"], made["strangers"]) == ([], [])
+
+
+def test_what_a_selection_leaves_out_is_no_stranger(relays: Path, reconciler: Command) -> None:
+    (relays / "manifests/b.yaml").write_text(relay("b", title="b"), encoding="utf-8")
+    reconciler("apply", "--auto-approve")
+    assert reconciler("plan", "-o", "json", "--target", "RelayTask/a").json["strangers"] == []
+
+
+def test_what_nothing_knows_any_more_is_listed_without_a_claim(relays: Path, reconciler: Command) -> None:
+    (relays / "manifests/b.yaml").write_text(relay("b", title="b"), encoding="utf-8")
+    reconciler("apply", "--auto-approve")
+    shutil.rmtree(relays / ".reconciler")
+    (relays / "manifests/b.yaml").unlink()
+    listed = reconciler("plan", "-v").out.partition("NOT MANAGED HERE")[2]
+    assert "in no manifest and no ledger, left alone" in listed
+    assert "ours" not in listed
+
+
+# --- two at once ------------------------------------------------------------------------------------------------------
+
+
+def test_what_nobody_is_asked_about_is_planned_under_the_lock(relays: Path, reconciler: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+    plan = Scene.plan
+
+    def watched(self: Scene, *args: Any, **more: Any) -> Any:
+        held.append(self.ledger(create=True).held() is not None)
+        return plan(self, *args, **more)
+
+    monkeypatch.setattr(Scene, "plan", watched)
+    assert reconciler("apply", "--auto-approve").code == 0
+    assert reconciler("destroy", "--auto-approve").code == 0
+    assert reconciler("apply", stdin="yes\n").code == 0
+    assert held == [True, True, False]
+
+
+def test_two_applies_at_once_wait_for_each_other(relays: Path, reconciler: Command, emulated: Emulated) -> None:
+    args = [sys.executable, "-m", "reconciler", "apply", "--auto-approve", "--lock-timeout", "60s"]
+    both = [subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [one.communicate(timeout=60) for one in both]
+    assert [one.returncode for one in both] == [0, 0], told
+    assert sum("1 created" in out for out, _ in told) == 1
+    assert len(reconciler("state", "list", "-o", "json").json["entries"]) == 1
+
+
+# --- how wide it is ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+@pytest.mark.parametrize(
+    "args",
+    [["doctor"], ["plan"], ["plan", "-v"], ["get"], ["state", "list"], ["history"], ["drift"], ["refresh"], ["validate"]],
+    ids=" ".join,
+)
+def test_nothing_is_wider_than_the_terminal_and_nothing_is_left_out(
+    columns: int, args: list[str], relays: Path, reconciler: Command
+) -> None:
+    name = "the-final-of-the-cup-with-a-name-that-is-long"
+    with (relays / "reconciler.yaml").open("a") as file:
+        file.write("accounts: {an-account-with-a-long-name: {}}\n")
+    text = relay("a", title="决赛").replace("{name: a}", f"{{name: {name}, account: an-account-with-a-long-name}}")
+    (relays / "manifests/a.yaml").write_text(text, encoding="utf-8")
+    reconciler("apply", "--auto-approve")
+    shown = on_a_terminal(columns, *args)
+    wide = [line for line in shown if width(line) > columns]
+    assert [line for line in wide if str(relays) not in line] == []  # a path stays whole, to be copied
+    if args[0] in ("get", "state"):
+        (entry,) = reconciler("state", "list", "-o", "json").json["entries"]
+        assert entry["id"] in "\n".join(shown)
+        assert f"RelayTask/{name}" in "\n".join(shown)
+
+
+def on_a_terminal(columns: int, *args: str) -> list[str]:
+    """The lines that a command writes to a terminal of that width, without their colours."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    with subprocess.Popen([sys.executable, "-m", "reconciler", *args], stdin=theirs, stdout=theirs, stderr=theirs) as running:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # the other end is closed
+            while piece := os.read(ours, 65536):
+                shown += piece
+    os.close(ours)
+    assert running.returncode == 0, shown
+    return [re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line) for line in shown.decode().splitlines()]
