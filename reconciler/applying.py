@@ -326,12 +326,9 @@ class _Work:
         if not self._kind.create_first:
             self._delete()
             return self._create()
-        live, entry = self._change.observed, self._entry
+        live, entry = self._change.observed, self._take_in()
         assert live is not None
-        if entry is None:  # found by our mark: from now on in the ledger, or nobody would know it beside the new one
-            self._entry = replace(self._adopted(), applied=self._ledger.seal_values(live.values))
-            self._ledger.put(self._entry)
-        elif entry.former is not None and live.stage is Stage.READY:
+        if entry.former is not None and live.stage is Stage.READY:
             self._drop_former()
         elif entry.former is not None:
             self._put_back()
@@ -351,7 +348,7 @@ class _Work:
         self._check_unchanged()
         want, live = self._pair()
         making = live.stage is Stage.MAKING
-        self.kept = self._entry is not None and self._entry.former is not None
+        self.kept = self._take_in().former is not None
         enabled = [one for one in self._change.fields if one.path == "spec.enabled"]
         rest = [one.path for one in self._change.fields if one.path != "spec.enabled"]
         if want.timing and live.window and live.window.start > want.timing.window.start and live.window.start <= self._clock.now():
@@ -619,6 +616,14 @@ class _Work:
         self._ledger.set_note(f"incarnation/{entry.address.kind}/{_base(entry)}", str(entry.incarnation))
         if want is not None and self._follows(want, entry):
             self._ledger.set_note(self._used_key(replace(want, incarnation=1)), str(entry.incarnation))
+
+    def _take_in(self) -> Entry:
+        """The entry. What was found by our mark alone gets one first: the change may take the mark away."""
+        if self._entry is None:
+            assert self._change.observed is not None
+            self._entry = replace(self._adopted(), applied=self._ledger.seal_values(self._change.observed.values))
+            self._ledger.put(self._entry)
+        return self._entry
 
     def _adopted(self) -> Entry:
         want, live = self._change.desired, self._change.observed

@@ -363,6 +363,17 @@ def test_killed_while_a_failed_one_is_put_away(stage: Stage, at: str, nth: int) 
     settled(stage)
 
 
+@pytest.mark.parametrize("at", ["ledger.put.after", "ledger.begin.after", "courier.answered", "ledger.confirm.after"])
+def test_killed_while_a_clip_that_only_its_mark_tells_loses_its_mark(tmp_path: Path, at: str) -> None:
+    stage = Stage(tmp_path).write(CLIP)
+    stage.apply(wait=False)
+    for path in (tmp_path / ".reconciler").iterdir():
+        path.unlink()
+    dying(stage, at)
+    settled(stage)
+    assert stage.calls().count("POST /clip") == 1
+
+
 def test_a_lost_ledger_in_the_middle_lists_what_is_not_taken_in_again(stage: Stage) -> None:
     """The old one carries its own name, and nothing tells that it was ours: the exceptions in docs/reliability.md."""
     (old,) = living(stage)
