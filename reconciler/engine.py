@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from reconciler import diff, guards, planner, settling, timeline
@@ -315,19 +316,15 @@ class Engine:
 
     def _conflicts(self, desired: Sequence[Desired], strangers: Sequence[Stranger], now: datetime) -> list[Conflict]:
         """Live foreign tasks on a declared destination, and tight or shadowed windows; hard ones never get past validation."""
-        foreign = [
-            timeline.Claim(thing, one.window, f"{one.kind} {one.title or one.id}", foreign=True)
-            for one in strangers
-            if one.window and one.stage is not Stage.ENDED
-            for thing in one.claims
-        ]
-        claims = [
-            timeline.Claim(thing, want.window, str(want.address), want.place)
+        declared = (
+            (thing, want)
             for want in desired
             if want.window and (want.window.end is None or want.window.end > now)
             for thing in self._kind(want.address.kind).claims(want)
-        ]
-        return timeline.conflicts([*claims, *foreign]) if claims else []
+        )
+        foreign = ((thing, one) for one in strangers if one.window and one.stage is not Stage.ENDED for thing in one.claims)
+        holdings: Iterator[tuple[str, Desired | Stranger]] = chain(declared, foreign)
+        return timeline.conflicts(_claim(thing, holder) for thing, holder in timeline.contested(holdings))
 
     def _drift(self, world: World, desired: Sequence[Desired], now: datetime) -> Iterator[Change]:
         wanted = {want.address: want for want in desired}
@@ -588,6 +585,13 @@ class Engine:
 
 
 # --- small things -----------------------------------------------------------------------------------------------------
+
+
+def _claim(thing: str, holder: Desired | Stranger) -> timeline.Claim:
+    assert holder.window is not None
+    if isinstance(holder, Stranger):
+        return timeline.Claim(thing, holder.window, f"{holder.kind} {holder.title or holder.id}", foreign=True)
+    return timeline.Claim(thing, holder.window, str(holder.address), holder.place)
 
 
 def _claimed(want: Desired, id: str) -> Entry:

@@ -679,21 +679,11 @@ class _Crossing:
         """Exclusive things that two objects want at one time."""
         by_name: dict[str, Desired] = {}
         claims: list[timeline.Claim] = []
-        right = len(self.reader.desired)
-        for at, want in enumerate(self.written()):
-            kind = self.reader.known[want.address.kind]
-            if kind is None or want.timing is None:
-                continue
-            try:
-                things = kind.claims(want)
-            except (KeyError, TypeError):
-                if at < right:
-                    raise
-                continue  # a sketch: what it claims is what is wrong in it
-            for thing in things:
-                holder = str(want.address)
-                by_name[holder] = want
-                claims.append(timeline.Claim(thing, want.timing.window, holder))
+        for thing, want in timeline.contested(self.holdings()):
+            assert want.timing is not None
+            holder = str(want.address)
+            by_name[holder] = want
+            claims.append(timeline.Claim(thing, want.timing.window, holder))
         for conflict in timeline.conflicts(claims):
             first, second = (by_name[name] for name in conflict.addresses)
             severity = Severity.ERROR if conflict.type == "hard" else Severity.WARNING
@@ -706,6 +696,22 @@ class _Crossing:
                 other=(first, "spec.destination", "the other one"),
                 severity=severity,
             )
+
+    def holdings(self) -> Iterator[tuple[str, Desired]]:
+        """Every exclusive thing, and who wants it in its window."""
+        right = len(self.reader.desired)
+        for at, want in enumerate(self.written()):
+            kind = self.reader.known[want.address.kind]
+            if kind is None or want.timing is None:
+                continue
+            try:
+                things = kind.claims(want)
+            except (KeyError, TypeError):
+                if at < right:
+                    raise
+                continue  # a sketch: what it claims is what is wrong in it
+            for thing in things:
+                yield thing, want
 
 
 def _nearest(want: Desired, path: str) -> Place:

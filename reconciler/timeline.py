@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from reconciler.model import Conflict, Place, Window
 
+T = TypeVar("T")
 TIGHT = timedelta(seconds=5)
 MOST = 16  # conflicts told of one claim: thousands on one destination are one mistake, not millions
 _FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -25,6 +27,24 @@ class Claim:
     foreign: bool = False
 
 
+def contested(holdings: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
+    """Of pairs of a thing and its holder those whose ingest another pair names too: nearly everything has one holder, and no conflict."""
+    alone: dict[str, tuple[str, T] | None] = {}
+    for pair in holdings:
+        ingest = _ingest(pair[0])
+        if ingest not in alone:
+            alone[ingest] = pair
+            continue
+        if first := alone[ingest]:
+            alone[ingest] = None
+            yield first
+        yield pair
+
+
+def _ingest(thing: str) -> str:
+    return thing.partition("://")[2] or thing
+
+
 def conflicts(claims: Iterable[Claim]) -> list[Conflict]:
     """Pairs that want one thing at one time, earliest first.
 
@@ -33,7 +53,7 @@ def conflicts(claims: Iterable[Claim]) -> list[Conflict]:
     """
     by_ingest: dict[str, list[Claim]] = {}
     for claim in claims:
-        by_ingest.setdefault(claim.thing.partition("://")[2] or claim.thing, []).append(claim)
+        by_ingest.setdefault(_ingest(claim.thing), []).append(claim)
     found: list[Conflict] = []
     for group in by_ingest.values():
         if len(group) > 1:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from reconciler.model import Window
-from reconciler.timeline import Claim, conflicts
+from reconciler.timeline import Claim, conflicts, contested
 
 T0 = datetime(2026, 12, 1, tzinfo=UTC)
 
@@ -45,3 +46,13 @@ def test_the_order_of_claims_does_not_matter() -> None:
 def test_thousands_on_one_destination_are_told_in_linear_time() -> None:
     crowd = [claim(f"t{number:05}", number, 10_000) for number in range(3_000)]
     assert len(conflicts(crowd)) <= 16 * len(crowd)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_nobody_contests_takes_part_in_no_conflict(seed: int) -> None:
+    draw = random.Random(seed)
+    things = [f"{scheme}://h/live/{letter}" for scheme in ("rtmp", "srt") for letter in "abcdefgh"]
+    claims = [claim(f"t{number}", draw.randrange(50), 60, draw.choice(things)) for number in range(draw.randrange(12))]
+    left = [one for _, one in contested((one.thing, one) for one in claims)]
+    assert conflicts(left) == conflicts(claims)
+    assert all(sum(other.thing.partition("://")[2] == one.thing.partition("://")[2] for other in claims) > 1 for one in left)
