@@ -332,6 +332,8 @@ class _Work:
             self._drop_former()
         elif entry.former is not None:
             self._put_back()
+            if self._fits():
+                return "the old one is kept: it is what is wanted again"
         elif live.stage is Stage.FAILED:
             self._delete()
         self.kept = self._entry is not None
@@ -438,6 +440,16 @@ class _Work:
         if seen is None or seen.presence is not Presence.LIVE:
             return True
         return not diff.differences(want.values, seen.values, seal=self._ledger.seal, unread=seen.unread, applied=want.values)
+
+    def _fits(self) -> bool:
+        """Whether the address's object, as it is now, need not be replaced."""
+        want, seen = self._change.desired, self._look()
+        assert want is not None
+        if seen is None or self._entry is None or (seen.presence, seen.id) != (Presence.LIVE, self._entry.id):
+            return False
+        applied = self._ledger.open_values(self._entry.applied) if self._entry.applied is not None else None
+        found = diff.differences(want.values, seen.values, seal=self._ledger.seal, unread=seen.unread, applied=applied)
+        return not any(self._kind.replaces(one.path, want, seen) for one in found)
 
     def _look(self, intent: Intent | None = None) -> Observed | None:
         """This one object, now. None where there is no reading one by one, unless an intent makes it worth a list."""

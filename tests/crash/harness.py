@@ -64,12 +64,14 @@ class Killed(BaseException):
 class Verb:
     """A change of what is declared. `before` are the states lived through first, each after some seconds; `after` waits before the attack.
 
-    `alive` counts the objects that must live in the end. `forgets` loses the ledger before the attack.
+    `begun` is a state applied last of all, and not waited for. `alive` counts the objects that must live in the end. `forgets` loses the
+    ledger before the attack.
     """
 
     state: str
     alive: int = 1
     before: tuple[str, ...] = ()
+    begun: str = ""
     wait: float = 0.0
     after: float = 0.0
     forgets: bool = False
@@ -81,6 +83,10 @@ VERBS: dict[str, Verb] = {
     "update": Verb("update", before=("first",)),
     "replace": Verb("replace", before=("first",)),
     "delete": Verb("delete", alive=0, before=("first",)),
+    "finish": Verb("replace", before=("first",), begun="replace", kinds=CLIPS),
+    "overtake": Verb("other", before=("first",), begun="replace", kinds=CLIPS),
+    "return": Verb("first", before=("first",), begun="replace", kinds=CLIPS),
+    "abandon": Verb("delete", alive=0, before=("first",), begun="replace", kinds=CLIPS),
     "stop": Verb("stopped", before=("first",), kinds=RELAYS),
     "start": Verb("first", before=("stopped",), kinds=RELAYS),
     "rename": Verb("renamed", before=("first",)),
@@ -170,6 +176,8 @@ def text_of(kind: str, state: str) -> str:
         return text.replace(*EDITS[kind])
     if state == "replace":
         return text.replace(*REPLACED[kind])
+    if state == "other":
+        return text.replace("21:14:35", "21:14:50")
     if state == "stopped":
         return text.replace("spec:\n", "spec:\n  enabled: false\n")
     if state == "renamed":
@@ -274,7 +282,7 @@ class Trial:
         livepeer.seed(self.world, "default")
         return self
 
-    def live(self, state: str) -> Life:
+    def live(self, state: str, *, wait: bool = True) -> Life:
         """One life: plan and apply what `state` declares. Raises Killed."""
         self.lives += 1
         with self._wired():
@@ -283,7 +291,7 @@ class Trial:
             life = Life()
             self.log.append(life)
             try:
-                self._work(self.engine(ledger, transports, state), state, life)
+                self._work(self.engine(ledger, transports, state), life, Options(allow_on_air=(*ON_AIR, "*"), wait=wait))
                 if not life.todo:
                     life.kept, life.open = list(ledger.entries().values()), ledger.open_intents()
             except ReconcilerError as wrong:
@@ -302,8 +310,7 @@ class Trial:
             wanted=Wanted(desired, state, 1 if desired else 0), parallelism=1,
         )  # fmt: skip
 
-    def _work(self, engine: Engine, state: str, life: Life) -> None:
-        options = Options(allow_on_air=(*ON_AIR, "*"))
+    def _work(self, engine: Engine, life: Life, options: Options) -> None:
         plan = engine.plan(options)
         if self.verb.forgets and self.case.kind != "relay":
             twins = [one.address for one in plan.changes if one.wanted is Action.ADOPT]
@@ -422,6 +429,8 @@ def prepared(folder: Path, case: Case) -> Trial:
         calm.world.clock.advance(calm.verb.wait)
     for state in calm.verb.before:
         calm.converge(state)
+    if calm.verb.begun:
+        calm.live(calm.verb.begun, wait=False)
     calm.world.clock.advance(calm.verb.after or (0.0 if calm.verb.before else calm.verb.wait))
     if calm.verb.forgets:
         calm.lose_ledger()
@@ -487,6 +496,8 @@ def fresh(folder: Path, case: Case, store: str) -> Trial:
         trial.world.clock.advance(trial.verb.wait)
     for state in trial.verb.before:
         trial.converge(state)
+    if trial.verb.begun:
+        trial.live(trial.verb.begun, wait=False)
     trial.world.clock.advance(trial.verb.after or (0.0 if trial.verb.before else trial.verb.wait))
     return trial
 
@@ -522,9 +533,12 @@ def check_clips(trial: Trial) -> None:
         if not event["identity"].startswith("clip/"):
             continue
         name, one, had = event["event"], {event["id"]}, bool(ready)
-        alive, ready = (
-            (alive - one, ready - one) if name in ("deleted", "failed") else (alive | one, ready | one if name == "ready" else ready)
-        )
+        if name in ("deleted", "failed"):
+            alive, ready = alive - one, ready - one
+        elif name in ("created", "retried"):
+            alive = alive | one
+        elif name == "ready":
+            ready = ready | one & alive
         most = max(most, len(alive))
         assert ready or not had or not wanted, f"for a while there was no clip: {case.replay}"
     assert most <= 2 or case.belied, f"{most} live clips at one time: {case.replay}"

@@ -279,8 +279,11 @@ def test_a_replacement_that_is_itself_replaced(stage: Stage, text: str) -> None:
     result(stage, wait=False)
     stage.write(text)
     assert planned(stage).action is Action.REPLACE
-    result(stage, wait=False)
+    said = result(stage, wait=False).message
     assert living(stage)[0] == old, "the only one that is ready"
+    if text is CLIP:
+        assert (said, living(stage)) == ("the old one is kept: it is what is wanted again", [old])
+        assert stage.actions() == {}
     settled(stage)
     assert end(stage) % 60_000 == (50_000 if text is LONGEST else 35_000)
 
