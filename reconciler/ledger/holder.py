@@ -12,6 +12,9 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
+PROC = Path("/proc")
+POSIX = os.name == "posix"
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -45,10 +48,10 @@ def host() -> str:
 def machine() -> str:
     """One boot of one machine and one process namespace; empty where the system does not tell."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+        boot = (PROC / "sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot} {(PROC / 'self/ns/pid').readlink()}"
     except OSError:
-        return f"{host()} {sys.platform}" if os.name == "posix" else ""
+        return f"{host()} {sys.platform}" if POSIX else ""
 
 
 def born(pid: int) -> str:
@@ -58,7 +61,7 @@ def born(pid: int) -> str:
 
 
 def _gone(pid: int, began: str) -> bool:
-    if os.name != "posix":
+    if not POSIX:
         return False
     try:
         os.kill(pid, 0)  # asks, sends nothing
@@ -72,7 +75,7 @@ def _gone(pid: int, began: str) -> bool:
 
 def _stat(pid: int) -> tuple[str, str]:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        text = (PROC / f"{pid}/stat").read_text("utf-8", "replace")
     except OSError:
         return "", ""
     fields = text.rpartition(")")[2].split()  # the name before it may hold anything

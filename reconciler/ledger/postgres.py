@@ -122,8 +122,9 @@ class PostgresLedger(StoredLedger):
 
     def _persist(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
         """Does `work`, on a new connection when the old one broke."""
+        attempt = 0
         with self._guard, self._clear():
-            for attempt in range(TRIES):
+            while True:
                 try:
                     return work(self._connection())
                 except psycopg.Error as wrong:
@@ -132,7 +133,7 @@ class PostgresLedger(StoredLedger):
                         raise
                     self._disconnect()
                     self._clock.sleep(0.5 * 2**attempt)
-            raise AssertionError("unreachable")
+                    attempt += 1
 
     def _connection(self) -> psycopg.Connection[Any]:
         if self._closed:

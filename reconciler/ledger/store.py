@@ -159,8 +159,7 @@ class StoredLedger(ABC):
 
     @property
     def serial(self) -> int:
-        row = self._reading(lambda run: run("SELECT serial FROM @workspaces WHERE name = ?", self._workspace).fetchone())
-        return int(row[0])
+        return int(self._reading(lambda run: self._workspace_row(run, "SELECT serial FROM @workspaces WHERE name = ?"))[0])
 
     # sealing
 
@@ -301,11 +300,15 @@ class StoredLedger(ABC):
         return self._write("", work, fenced=False, counts=False)
 
     def _lock(self, run: Run, sql: str = "") -> tuple[int, Held | None]:
-        row = run(sql or self.lock_row, self._workspace).fetchone()
-        if row is None:
-            raise LedgerError(f"workspace {self._workspace} is no longer in the ledger {self._place}")
+        row = self._workspace_row(run, sql or self.lock_row)
         with self._whole():
             return int(row[0]), self._held_of(row[1]) if row[1] else None
+
+    def _workspace_row(self, run: Run, sql: str) -> Sequence[Any]:
+        row: Sequence[Any] | None = run(sql, self._workspace).fetchone()
+        if row is None:
+            raise LedgerError(f"workspace {self._workspace} is no longer in the ledger {self._place}; run reconciler state rebuild")
+        return row
 
     def _held_of(self, cell: Any) -> Held:
         facts = codec.note_value(f"the lock of {self._workspace}", cell)

@@ -50,6 +50,13 @@ def test_values_come_back(values: dict[str, Any]) -> None:
     assert codec.entry_cells(entry, seal) == codec.entry_cells(an_entry(applied=tree), seal)
 
 
+def test_what_was_applied_is_a_mapping_like_any_other() -> None:
+    applied = codec.entry_of(*codec.entry_cells(an_entry(applied={"a": 1, "b": [2]}), seal)).applied
+    assert applied is not None
+    assert (len(applied), list(applied), applied["b"], dict(applied)) == (2, ["a", "b"], [2], {"a": 1, "b": [2]})
+    assert repr(applied) == "{'a': 1, 'b': [2]}"
+
+
 def test_the_written_form() -> None:
     tree = codec.sealed_tree({"a": Secret("s", reference="env:A"), "b": datetime(2026, 12, 1, 8, tzinfo=UTC), "$c": [1]}, seal)
     digest = codec.digest(b"key", "s")

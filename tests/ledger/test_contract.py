@@ -578,6 +578,49 @@ def test_many_threads_share_one_ledger(place: Where) -> None:
     assert (len(ledger.entries()), ledger.open_intents(), ledger.serial) == (80, [], 160)
 
 
+def test_an_old_lease_that_is_given_back_frees_nothing(place: Where, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = place.open()
+    monkeypatch.setattr(store, "LEASE", timedelta(0))
+    old = ledger.acquire("ada", timeout=0)
+    monkeypatch.undo()
+    new = ledger.acquire("ada", timeout=0)
+    old.release()
+    assert ledger.held() == new.held
+    ledger.begin(new, an_intent())
+
+
+@pytest.mark.parametrize("read", ["serial", "lock", "write"])
+def test_a_workspace_that_vanished_is_an_error_of_ours(place: Where, read: str) -> None:
+    ledger = place.open()
+    place.sql("DELETE FROM @workspaces")
+    reads: dict[str, Callable[[], object]] = {"serial": lambda: ledger.serial, "lock": ledger.held, "write": lambda: ledger.put(an_entry())}
+    with pytest.raises(LedgerError, match="news is no longer in the ledger"):
+        reads[read]()
+
+
+def test_an_entry_under_the_name_of_another_is_refused(place: Where) -> None:
+    ledger = place.open()
+    ledger.put(an_entry())
+    place.sql("UPDATE @entries SET name = 'other'")
+    with pytest.raises(LedgerError, match="is damaged"):
+        ledger.entry(MORNING._replace(name="other"))
+
+
+def test_a_row_of_another_shape_is_refused(place: Where) -> None:
+    """Whole, and yet nothing this program wrote: another program's, or its own a few versions on."""
+    ledger = place.open()
+    place.sql("UPDATE @workspaces SET lease = ?", codec.note_cell("the lock of news", {"holder": "ada", "room": 7}, ledger.seal))
+    with pytest.raises(LedgerError, match="is damaged: a row cannot be read"):
+        ledger.held()
+
+
+def test_a_format_that_is_none_is_damage(place: Where) -> None:
+    place.open()
+    place.sql("UPDATE @schema_version SET version = 0")
+    with pytest.raises(LedgerError, match="it names no format"):
+        place.open()
+
+
 @pytest.mark.parametrize("table", ["entries", "notes", "history", "intents", "workspaces"])
 def test_a_row_that_was_tampered_with_is_refused(place: Where, table: str) -> None:
     ledger = place.open()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from tests.ledger.runner import WallClock
 from tests.ledger.things import MORNING, an_entry, an_intent
 
 psycopg = pytest.importorskip("psycopg")
+server_store = pytest.importorskip("reconciler.ledger.postgres")
 
 
 class Wire:
@@ -234,6 +236,39 @@ def test_a_replica_is_refused(postgres: Where) -> None:
     assert "primary" in refusal.value.message
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        pytest.param(psycopg.errors.DiskFull("no space"), "cannot be written: no space; free some space on the server", id="a full disk"),
+        pytest.param(psycopg.errors.DataError("NUL"), "refused a statement: NUL", id="a statement"),
+        pytest.param(psycopg.errors.LockNotAvailable("busy"), "is busy: busy; wait for the other run", id="a busy one"),
+    ],
+)
+def test_what_the_server_says_in_our_words(postgres: Where, wrong: Exception, told: str) -> None:
+    ledger: Any = postgres.open()
+
+    def work(_: object) -> None:
+        raise wrong
+
+    with pytest.raises(LedgerError) as refusal:
+        ledger._reading(work)
+    assert told in f"{refusal.value.message}; {refusal.value.next_step}"
+
+
+def test_of_two_who_make_it_at_once_the_second_finds_it_made(postgres: Where) -> None:
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with ThreadPoolExecutor(2) as pool:
+        with psycopg.connect(postgres.url) as first:
+            first.execute("SELECT pg_advisory_xact_lock(%s)", (server_store._LAY_OUT_LOCK,))
+            both = [pool.submit(postgres.open) for _ in range(2)]
+            while postgres.sql(waiting) != [(2,)]:
+                assert not any(one.done() for one in both)
+        one, other = (opening.result(20) for opening in both)
+    assert one.lineage == other.lineage
+    one.put(an_entry())
+    assert other.entries() == {MORNING: an_entry()}
+
+
 def test_a_transaction_that_never_ends_is_waited_for_in_vain(postgres: Where) -> None:
     ledger: Any = postgres.open()
     ledger._connection().execute("SET lock_timeout = '50ms'")
@@ -284,3 +319,12 @@ def test_of_many_who_ask_at_once_one_gets_it(postgres: Where) -> None:
             assert sorted(epochs)[:-1] == [0] * 7
             assert max(epochs) == 2 * turn - 1
             ledgers[0].force_unlock()
+
+
+def test_without_the_driver_it_says_what_to_install(tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "reconciler.ledger.postgres")
+    monkeypatch.delattr("reconciler.ledger.postgres", raising=False)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(LedgerError, match="needs the driver psycopg") as refusal:
+        open_ledger("postgresql://ada@127.0.0.1/news", root=tmp_path, workspace="news", clock=clock, create=True)
+    assert "pip install" in f"{refusal.value.message}{refusal.value.next_step}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import LockHeld
-from reconciler.ledger import store
+from reconciler.ledger import holder, store
 from tests.ledger.conftest import Where
 from tests.ledger.runner import WallClock
 from tests.ledger.things import MORNING, an_entry
@@ -116,3 +117,29 @@ def test_a_kill_leaves_the_journal_as_it_was_committed(
 
 def test_the_lease_is_a_minute() -> None:
     assert timedelta(seconds=60) == store.LEASE
+
+
+@pytest.mark.parametrize(
+    ("pid", "born", "gone"),
+    [
+        pytest.param(os.getpid(), holder.born(os.getpid()), False, id="this very process"),
+        pytest.param(os.getpid(), "1", True, id="an earlier one of its number"),
+        pytest.param(2**22 + 1, "", True, id="no number that the kernel gives"),
+        pytest.param(10**30, "", False, id="no number at all: who knows"),
+    ],
+)
+def test_whether_a_holder_is_gone(pid: int, born: str, gone: bool) -> None:
+    assert holder._gone(pid, born) is gone
+
+
+def test_where_a_process_number_proves_nothing_nobody_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holder, "POSIX", False)
+    assert holder._gone(2**22 + 1, "") is False
+
+
+@pytest.mark.parametrize(("posix", "told"), [(True, True), (False, False)], ids=["by its name", "not at all"])
+def test_a_machine_without_proc_is_known(posix: bool, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holder, "PROC", tmp_path)
+    monkeypatch.setattr(holder, "POSIX", posix)
+    assert bool(holder.machine.__wrapped__()) is told
+    assert holder.born(os.getpid()) == ""

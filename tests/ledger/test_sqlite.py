@@ -240,6 +240,12 @@ def test_a_file_cut_short_is_refused(sqlite: Where, sound: tuple[bytes, Any]) ->
             reads(sqlite, content[:size])
 
 
+def test_a_schema_that_is_no_text_is_refused(sqlite: Where, sound: tuple[bytes, Any]) -> None:
+    content, _ = sound
+    with pytest.raises(LedgerError, match="its schema cannot be read"):
+        reads(sqlite, content.replace(b"CREATE TABLE notes", b"CREATE TABL\xff notes"))
+
+
 def test_a_flipped_bit_is_refused_or_harmless(sqlite: Where, sound: tuple[bytes, Any]) -> None:
     content, kept = sound
     chance = random.Random(7)
@@ -285,6 +291,41 @@ def test_who_comes_second_takes_what_the_first_made(sqlite: Where) -> None:
     file_store._make(path_of(sqlite))  # as by a run that saw no file a moment ago
     assert sqlite.open().entries() == first.entries()
     assert sorted(file.name for file in path_of(sqlite).parent.iterdir()) == ["state.db", "state.db-shm", "state.db-wal"]
+
+
+def no_links(_: Path, to: object) -> None:
+    raise OSError(95, "Operation not supported")
+
+
+def test_a_file_system_without_hard_links_will_do(sqlite: Where, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    first = sqlite.open()
+    first.put(an_entry())
+    file_store._make(path_of(sqlite))
+    assert sqlite.open().entries() == first.entries()
+
+
+def test_a_folder_that_cannot_be_flushed_will_do(sqlite: Where, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = os.open
+
+    def files_only(path: Any, flags: int, *mode: int) -> int:
+        if Path(path).is_dir():
+            raise PermissionError(13, "Permission denied")
+        return whole(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", files_only)
+    assert sqlite.open().entries() == {}
+
+
+def test_a_ledger_that_cannot_get_its_name_leaves_nothing_behind(sqlite: Where, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(_: Path, to: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    monkeypatch.setattr(Path, "rename", no_room)
+    with pytest.raises(LedgerError, match="cannot be made: No space left on device"):
+        sqlite.open()
+    assert list(path_of(sqlite).parent.iterdir()) == []
 
 
 def test_everything_survives_a_kill(sqlite: Where) -> None:
