@@ -83,7 +83,7 @@ RULES: dict[str, tuple[str, str, str]] = {
     ),
     "RC003": (
         "file is not YAML",
-        "The text cannot be parsed from this place on; what follows in this file was not read.",
+        "The text cannot be parsed from this place on; reading goes on with the next document of the file, behind `---`.",
         "Mend this place first.",
     ),
     "RC004": (

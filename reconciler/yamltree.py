@@ -40,6 +40,8 @@ DEPTH = 32
 """Collections one inside another."""
 EXPANSION = 10_000
 """Nodes that the aliases of one file may add to those written out; each hundred characters of text count as one more."""
+UNPARSED = 20
+"""Documents of one file that cannot be parsed and after which it is read on: each costs looking through the text."""
 
 
 class Mark(NamedTuple):
@@ -85,7 +87,7 @@ class Marks(NamedTuple):
 
 
 def documents(data: bytes) -> Iterator[Document]:
-    """Every document of a text, in order. After text that cannot be parsed comes one last document that tells why."""
+    """Every document of a text, in order. One that cannot be parsed tells why, and reading goes on with the next `---`."""
     if unfit := _unfit(data):
         yield Document(0, None, unfit.mark.line, unfit.mark.column, [unfit])
         return
@@ -186,6 +188,32 @@ class _Syntax(Exception):
         self.problem = problem
 
 
+@dataclass(slots=True)
+class _Text:
+    """What is parsed in one go. `begun` is the line, counted from 0, in which the present document begins."""
+
+    data: bytes
+    begun: int = -1
+    left: int = UNPARSED
+
+    def after(self, wrong: Any) -> _Text:
+        """The text from the next `---` on, blank lines before it, so that places stay right. `wrong` is why this one ended."""
+        spot = getattr(wrong, "problem_mark", None)
+        if spot is None or self.left == 1 or self.data.count(b"\r") != self.data.count(b"\r\n"):
+            return _NO_MORE
+        line = at = 0
+        for marker in _MARKER.finditer(self.data):
+            line += self.data.count(b"\n", at, marker.start())
+            at = marker.start()
+            if line >= spot.line and line > self.begun:
+                return _Text(b"\n" * line + self.data[at:], line, self.left - 1)
+        return _NO_MORE
+
+
+_NO_MORE = _Text(b"")
+_MARKER = re.compile(rb"^---(?=\s|\Z)", re.MULTILINE)
+
+
 class _Anchor(NamedTuple):
     value: Any
     size: int
@@ -200,8 +228,7 @@ class _Builder:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.parser = CParser(data)
-        self.next: Callable[[], Any] = self.parser.get_event
+        self.next: Callable[[], Any] = CParser(data).get_event
         self.problems: list[Problem] = []
         self.known: dict[str, Any] = {}  # plain scalars, and what they mean
         self.anchors: dict[str, _Anchor] = {}
@@ -211,33 +238,45 @@ class _Builder:
         self.index = 0
 
     def documents(self) -> Iterator[Document]:
-        line, column = 1, 1
-        try:
-            while (event := self.next()) is not None:
-                if type(event) is not DocumentStartEvent:
-                    continue
-                if event.version is not None and tuple(event.version) != (1, 2):
-                    self.refuse("RC005", "a %YAML directive other than 1.2 is not accepted", event, help="remove the directive")
-                if event.tags:
-                    self.refuse("RC005", "a %TAG directive is not accepted", event, help="remove the directive")
-                event = self.next()
-                line, column = event.start_mark.line + 1, event.start_mark.column + 1
-                empty = type(event) is ScalarEvent and event.value == "" and event.implicit[0]
-                value = None if empty else self.node(event, 1)
-                problems, self.problems = self.problems, []
-                if self.repeated:
-                    problems += self.duplicates()
-                    self.repeated = False
-                self.anchors.clear()
-                yield Document(self.index, value, line, column, problems)
-                self.index += 1
-        except YAMLError as wrong:
-            problem = _syntax(wrong)
-        except _Syntax as stop:
-            problem = stop.problem
-        else:
-            return
-        yield Document(self.index, None, problem.mark.line, problem.mark.column, [*self.problems, problem])
+        text = _Text(self.data)
+        while True:
+            try:
+                yield from self.parsed(text)
+            except YAMLError as wrong:
+                problem, text = _syntax(wrong), text.after(wrong)
+            except _Syntax as stop:
+                problem, text = stop.problem, _NO_MORE
+            else:
+                return
+            yield Document(self.index, None, problem.mark.line, problem.mark.column, [*self.problems, problem])
+            if text is _NO_MORE:
+                return
+            self.next = CParser(text.data).get_event
+            self.problems, self.repeated = [], False
+            self.anchors.clear()
+            self.index += 1
+
+    def parsed(self, text: _Text) -> Iterator[Document]:
+        """The documents of `text` up to one that cannot be parsed."""
+        while (event := self.next()) is not None:
+            if type(event) is not DocumentStartEvent:
+                continue
+            text.begun = _mark(event).line - 1
+            if event.version is not None and tuple(event.version) != (1, 2):
+                self.refuse("RC005", "a %YAML directive other than 1.2 is not accepted", event, help="remove the directive")
+            if event.tags:
+                self.refuse("RC005", "a %TAG directive is not accepted", event, help="remove the directive")
+            event = self.next()
+            line, column = event.start_mark.line + 1, event.start_mark.column + 1
+            empty = type(event) is ScalarEvent and event.value == "" and event.implicit[0]
+            value = None if empty else self.node(event, 1)
+            problems, self.problems = self.problems, []
+            if self.repeated:
+                problems += self.duplicates()
+                self.repeated = False
+            self.anchors.clear()
+            yield Document(self.index, value, line, column, problems)
+            self.index += 1
 
     def node(self, event: Any, depth: int) -> Any:
         """The value that begins with `event`, at `depth` collections below the document's root."""
@@ -478,16 +517,24 @@ class _Walk:
 
 def _walks(data: bytes) -> list[_Walk]:
     found: list[_Walk] = []
-    if _unfit(data):
-        return found
-    following = CParser(data).get_event
-    try:
-        while (event := following()) is not None:
-            if type(event) is DocumentStartEvent:
-                found.append(_Walk(following))
-                found[-1].node(following(), "", None, 0)
-    except (YAMLError, _Syntax):
-        pass
+    text = _NO_MORE if _unfit(data) else _Text(data)
+    while text is not _NO_MORE:
+        following = CParser(text.data).get_event
+        whole = len(found)
+        try:
+            while (event := following()) is not None:
+                if type(event) is DocumentStartEvent:
+                    text.begun = _mark(event).line - 1
+                    found.append(_Walk(following))
+                    found[-1].node(following(), "", None, 0)
+                    whole = len(found)
+            break
+        except YAMLError as wrong:
+            if len(found) == whole:
+                found.append(_Walk(following))  # what could not be parsed counts as a document
+            text = text.after(wrong)
+        except _Syntax:
+            break
     return found
 
 

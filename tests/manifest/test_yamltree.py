@@ -147,6 +147,36 @@ def test_a_mistake_does_not_hide_the_next_document() -> None:
     assert [[problem.rule for problem in one.problems] for one in found] == [["RC005"], [], ["RC003"]]
 
 
+UNPARSED = [
+    ("open bracket", "a: [1\n---\nb: 2\n", ["2:1 RC003", "b 3:1"]),
+    ("open quote", "a: 'x\n---\nb: 'y\n---\nc: 3\n", ["2:1 RC003", "4:1 RC003", "c 5:1"]),
+    ("bad directive", "%BAD x\n---\na: 1\n", ["1:5 RC003", "a 3:1"]),
+    ("a root too many", "a: 1\n...\n- b\n: @\n---\nc: 3\n", ["a 1:1", "3:1 RC003", "c 6:1"]),
+    ("lines that end in CRLF", "a: @\r\n---\r\nb: 1\r\n", ["1:4 RC003", "b 3:1"]),
+    ("a marker inside a text", "a: |\n  ---\nb: @\n---x: 1\n---\nc: 3\n", ["3:4 RC003", "c 6:1"]),
+    ("the same line again", "--- [a\n--- [b\n--- {c: 1}\n", ["2:1 RC003", "3:1 RC003", "c 3:6"]),
+    ("no further document", "a: @\n", ["1:4 RC003"]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), [case[1:] for case in UNPARSED], ids=[case[0] for case in UNPARSED])
+def test_after_what_cannot_be_parsed_the_next_document_is_read_and_every_place_is_right(text: str, expected: list[str]) -> None:
+    found, places = list(yamltree.documents(text.encode())), yamltree.marks(text.encode())
+    told = []
+    for one in found:
+        told += [f"{problem.mark.line}:{problem.mark.column} {problem.rule}" for problem in one.problems]
+        told += [f"{name} {key.line}:{key.column}" for name in one.value or () if (key := places[one.index][name].key)]
+    assert told == expected
+    assert [one.index for one in found] == list(range(len(found)))
+
+
+def test_reading_goes_on_only_so_often() -> None:
+    assert len(list(yamltree.documents(b"a: @\n---\n" * 1000))) == yamltree.UNPARSED
+    began = time.process_time()
+    assert len(list(yamltree.documents(b"a: @\n---\n" * 100_000))) == yamltree.UNPARSED
+    assert time.process_time() - began < 5
+
+
 def test_many_documents_with_repeated_keys_take_no_longer_than_their_text() -> None:
     began = time.process_time()
     found = list(yamltree.documents(b"a: 1\na: 2\n---\n" * 20_000))
