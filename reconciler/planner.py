@@ -99,7 +99,7 @@ def decide(case: Case) -> Change:
     if case.intent is not None:
         return _unsettled(case)
     newer = case.entry
-    if newer is not None and not _unseen_yet(case):
+    if newer is not None and newer.former is not None and not _unseen_yet(case):
         case = replace(case, entry=current(newer, case.seen))
     if case.want is None:
         return _unwanted(case)
@@ -145,8 +145,7 @@ def boundary_of(want: Desired, now: datetime) -> datetime | None:
     if timing is None:
         return None
     start, end = timing.window.start, timing.window.end
-    instants = [start - timing.horizon, start - timing.lead, start, *([end] if end else [])]
-    return min([instant for instant in instants if instant > now], default=None)
+    return min([one for one in (start - timing.horizon, start - timing.lead, start, end) if one is not None and one > now], default=None)
 
 
 def _seen_in_time(case: Case) -> Case:
@@ -239,7 +238,8 @@ def _unseen_yet(case: Case) -> bool:
 
 def lags(entry: Entry, seen: Observed, kind: Kind, now: datetime) -> bool:
     """The vendor confirmed it so lately that a read which does not show it may only lag."""
-    if entry.ended or entry.changed is None or (seen.presence is not Presence.ABSENT and current(entry, seen) is entry):
+    shown = seen.presence is not Presence.ABSENT and current(entry, seen) is entry
+    if shown or entry.ended or entry.changed is None:
         return False
     return entry.changed <= now < entry.changed + kind.settle
 

@@ -101,10 +101,11 @@ class Task:
         except LookupError:  # a secret that was not resolved
             return False
         sent["Title"] = title_of(want)
-        row = self.row
-        if any(row.get(name) != value for name, value in sent.items()):
-            return False
-        return not any(row.get(name) for name in (_TOLD if "VodSrcAddrs" in sent else _TOLD_OF_STREAMS) if name not in sent)
+        told = self.row.get
+        for name, value in sent.items():
+            if told(name) != value:
+                return False
+        return not any([told(name) for name in (_TOLD if "VodSrcAddrs" in sent else _TOLD_OF_STREAMS) if name not in sent])
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Task:
