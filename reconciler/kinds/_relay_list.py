@@ -105,7 +105,7 @@ class Task:
         for name, value in sent.items():
             if told(name) != value:
                 return False
-        return not any([told(name) for name in (_TOLD if "VodSrcAddrs" in sent else _TOLD_OF_STREAMS) if name not in sent])
+        return not any(told(name) for name in (_TOLD if "VodSrcAddrs" in sent else _TOLD_OF_STREAMS) if name not in sent)
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Task:
