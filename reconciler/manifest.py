@@ -143,11 +143,16 @@ def _load(selection: Selection, project: Project, kinds: Kinds, stdin: bytes | N
     if cache is not None and selection.whole:
         cache.prune()
     diagnostics = [*selection.diagnostics, *reader.diagnostics]
-    diagnostics += _Crossing(reader, whole=selection.whole).diagnostics()
+    read = not any(one.rule in _UNREAD for one in diagnostics)
+    diagnostics += _Crossing(reader, whole=selection.whole and read).diagnostics()
     diagnostics = rules.helped(diagnostics, kinds)
     diagnostics.sort(key=by_place)
     files = len(selection.files) + selection.stdin
     return Loaded(reader.desired, tuple(diagnostics), files, digest.hexdigest(), selection.whole, tuple(reader.sketches))
+
+
+_UNREAD = frozenset({"RC001", "RC002", "RC003", "RC008"})
+"""What keeps a document from being read at all: others may rightly refer to it."""
 
 
 def by_place(one: Diagnostic) -> tuple[Place, str]:
@@ -631,7 +636,7 @@ class _Crossing:
                     near = did_you_mean(str(target), map(str, declared)) if len(self.found) < 20 else ""
                     self.wrong(want, "RC042", path, f"{target} is declared nowhere", help=near or "declare it, or remove it here")
                 else:
-                    message = f"{target} is not in the selected files; whether it is declared was not checked"
+                    message = f"{target} is not in the files that were read; whether it is declared was not checked"
                     self.wrong(want, "RC042", path, message, severity=Severity.NOTE)
         for cycle in islice(_cycles({address: want.depends_on for address, want in depending.items()}), CIRCLES):
             want, after = depending[cycle[0]], depending[cycle[-1]]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.model import Severity
 from tests.manifest.world import HEAD, lines, load, pump, session
 
 SCHEDULE = "schedule: {start: 2026-12-01T08:00:00Z, duration: 1h}\n"
@@ -158,6 +159,7 @@ AT_ONCE = [
     ("what depends beside a wrong field", pump(meta=", dependsOn: [Pump/no]", spec="  title: 12\n"), ["3:35 RC042", "7:10 RC012"]),
     ("renamed beside a wrong field", pump() + "---\n" + pump("two", meta=", renamedFrom: one", spec="  title: 12\n"), ["10:36 RC041", "14:10 RC012"]),
     ("a destination beside a wrong field", pump(spec="  out: a\n  title: 12\n") + "---\n" + pump("two", spec="  out: a\n"), ["8:10 RC012", "14:1 RC044"]),
+    ("a document behind what cannot be parsed", "a: @\n---\n" + pump(spec="  title: 12\n"), ["1:4 RC003", "9:10 RC012"]),
     ("an address twice is told once", pump() + "---\n" + pump(), ["10:18 RC040"]),
 ]  # fmt: skip
 
@@ -166,6 +168,11 @@ AT_ONCE = [
 def test_no_mistake_hides_another_and_none_is_told_twice(tmp_path: Path, text: str, expected: list[str]) -> None:
     loaded = load(tmp_path, text)
     assert [f"{one.place.line}:{one.place.column} {one.rule}" for one in loaded.diagnostics if one.place] == expected
+
+
+def test_what_cannot_be_parsed_may_be_what_others_depend_on(tmp_path: Path) -> None:
+    loaded = load(tmp_path, pump(meta=", dependsOn: [Pump/two]"), "a: @\n")
+    assert [(one.rule, one.severity) for one in loaded.diagnostics] == [("RC042", Severity.NOTE), ("RC003", Severity.ERROR)]
 
 
 def test_every_mistake_has_a_help(tmp_path: Path) -> None:
