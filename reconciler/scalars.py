@@ -81,6 +81,8 @@ def has_offset(text: str) -> bool:
 
 def unix_milliseconds(value: int) -> datetime:
     """Unix milliseconds as UTC; a number that looks like seconds is refused by name."""
+    if value < 0:
+        raise ValueError(f"{value} is before 1970, this field takes Unix milliseconds")
     if value < _FIRST_MILLISECONDS:
         raise ValueError(f"{value} looks like Unix seconds, this field takes Unix milliseconds: write {value * 1000}")
     try:

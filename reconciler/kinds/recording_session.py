@@ -147,6 +147,10 @@ RULES: dict[str, tuple[str, str]] = {
         "The vendor takes the value, and nothing comes of it: an adaptive layout fills no missing frames, and corners are not rounded when "
         "their radius is more than half the shorter side of the region.",
     ),
+    "RC263": (
+        "file name that is cut",
+        "A file's name has at most 128 characters; of a longer one the vendor cuts the end, and with it what made it unique.",
+    ),
 }
 
 START = Operation(VENDOR, "StartRecord", pace=60)
@@ -694,7 +698,9 @@ class RecordingSpec(Spec):
 
 # --- doubts -----------------------------------------------------------------------------------------------------------
 
-_VARIABLES = ("TaskId", "RoomId", "UserId", "Type", "StartTime", "Duration", "Random")
+_VARIABLES = {"TaskId": 0, "RoomId": 0, "UserId": 1, "Type": 1, "StartTime": 13, "Duration": 6, "Random": 1}
+"""The variables of a file's name, and how many characters each stands for at least."""
+NAME_LIMIT = 128
 _PICTURES = (".jpg", ".jpeg", ".png")
 _CAPS = {"heAac": 128, "heAacV2": 64}
 
@@ -814,6 +820,14 @@ def _file_doubts(want: Desired, values: Values) -> Iterator[Diagnostic]:
             near = difflib.get_close_matches(name.lower(), known, 1)
             hint = f"did you mean {{{known[near[0]]}}}?" if near else "the variables are " + " ".join(f"{{{one}}}" for one in _VARIABLES)
             yield warning(want, "RC255", "spec.files.pattern", f"{{{name}}} is no variable and stays in the name as it is", help=hint)
+    lengths = {name.lower(): least for name, least in _VARIABLES.items()} | {
+        "taskid": len(values["taskId"]),
+        "roomid": len(values["roomId"]),
+    }
+    shortest = re.sub(r"\{([^{}]*)\}", lambda found: "x" * lengths.get(found[1].lower(), len(found[0])), files.get("pattern", ""))
+    if len(shortest) > NAME_LIMIT:
+        message = f"the file's name has at least {len(shortest)} characters, the vendor cuts it after {NAME_LIMIT}"
+        yield warning(want, "RC263", "spec.files.pattern", message, help="shorten the pattern")
     if values["control"]["uploadWhileRecording"] and "duration" in map(str.lower, used):
         yield warning(want, "RC261", "spec.files.pattern", "the Duration in the name of an HLS file is always 0 with uploadWhileRecording")
     if "prefix" in files and "vod" in values["storage"]:

@@ -537,6 +537,8 @@ DOUBTS = [
     ({**region(width=200, height=100, cornerRadius=0.078125), "control": SHORT}, [], "corners of half a side"),
     (spec(files={"pattern": "{taskid}_{RomId}_{Ramdom}_{x}"}, control=SHORT),
      [("RC255", "spec.files.pattern")] * 3, "misspelled variables"),
+    (spec(files={"pattern": "{TaskId}_{RoomId}_{StartTime}_" + "x" * 99}, control=SHORT), [("RC263", "spec.files.pattern")], "129 characters"),
+    (spec(files={"pattern": "{TaskId}_{RoomId}_{StartTime}_" + "x" * 98}, control=SHORT), [], "128 characters"),
     ({**region(alternateImage="https://x/a.GIF?b=.png"), "control": SHORT}, [("RC256", "spec.layout.regions.1.alternateImage")], "gif"),
     ({**custom(canvas={"backgroundImage": "https://x/a.webp"}), "control": SHORT},
      [("RC256", "spec.layout.canvas.backgroundImage")], "webp"),

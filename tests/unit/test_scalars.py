@@ -82,6 +82,8 @@ def test_unix_milliseconds_and_what_looks_like_seconds() -> None:
         scalars.unix_milliseconds(1795219200)
     with pytest.raises(ValueError, match="looks like Unix seconds"):
         scalars.unix_milliseconds(10**12 - 1)
+    with pytest.raises(ValueError, match="before 1970"):
+        scalars.unix_milliseconds(-1795219200000)
     assert scalars.unix_milliseconds(10**12) == datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC)
     with pytest.raises(ValueError, match="beyond the calendar"):
         scalars.unix_milliseconds(10**18)
