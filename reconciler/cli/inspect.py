@@ -15,8 +15,9 @@ from reconciler.mistakes import did_you_mean
 from reconciler.model import Action, Address, Change, Entry, Phase, Presence, Stage
 from reconciler.render import json
 from reconciler.render.look import Look, length, rfc3339, window_of
-from reconciler.render.safe import clean
+from reconciler.render.safe import clean, hanging
 from reconciler.render.tables import pairs, table
+from reconciler.scalars import counted
 
 if TYPE_CHECKING:
     from reconciler.cli._context import Scene
@@ -93,7 +94,7 @@ def _show_status(run: Session, rows: list[Change], now: datetime) -> None:
         if not rows:
             run.out("Nothing is declared, and nothing is remembered.")
         elif len(rows) == 1 and look.verbosity > 0:
-            run.out(pairs(_detail(rows[0], now, look)))
+            run.out(pairs(_detail(rows[0], now, look), look))
         else:
             heads = ("ADDRESS", "STAGE", "ON AIR", "COUNTDOWN", "STATUS", "ID")
             run.out(table(heads, (_row(one, now, look) for one in rows), look))
@@ -265,9 +266,9 @@ def state_show(address: str) -> int:
             ("marks", _marks(entry)),
             ("depends on", ", ".join(map(str, entry.depends_on))),
         ]
-        lines = pairs(rows)
+        lines = pairs(rows, look)
         for key, value in (entry.applied or {}).items():
-            lines.append(f"  {clean(key)}: {look.value(value)}")
+            lines += hanging(f"  {clean(key)}: ", look.value(value), look.width, indent=6)
         run.out(lines)
         return 0
 
@@ -340,7 +341,7 @@ def state_rebuild(allow_env: tuple[str, ...]) -> int:
         run.document({"format_version": json.FORMAT_VERSION, "rebuilt": [entry_document(entry) for entry in made], "differ": differ})
         return 0
     run.out([f"= {clean(entry.address)}  id {clean(entry.id)}{', over' if entry.ended else ''}" for entry in made])
-    run.out(f"{len(made)} taken in again; {len(differ)} differ{' or were not found' if differ else ''}.")
+    run.out(f"{counted(len(made), 'object')} taken in again; {len(differ) or 'none'} to be changed{' or not found' if differ else ''}.")
     run.next("reconciler plan", level="info")
     return 0
 
@@ -436,7 +437,8 @@ def history(which: str | None, limit: int) -> int:
                 for one in runs
                 for item in one.get("results", ())
             ]
-            run.out(["", *table(("OUTCOME", "ACTION", "ADDRESS", "REQUEST", "MESSAGE"), told, look)])
+            if told:
+                run.out(["", *table(("OUTCOME", "ACTION", "ADDRESS", "REQUEST", "MESSAGE"), told, look)])
         return 0
 
     return _with_ledger(work)

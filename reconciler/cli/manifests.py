@@ -9,11 +9,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from reconciler.cli import _flags
-from reconciler.cli._session import REPORTS, session
+from reconciler.cli._session import REPORTS, Session, session
 from reconciler.errors import InvalidManifests, UsageError
 from reconciler.model import Severity
 from reconciler.render import diagnostics, json
-from reconciler.render.safe import clean, wrap
+from reconciler.render.safe import clean, hanging, wrap
 
 
 @click.command(short_help="Check manifests; no network.")
@@ -129,9 +129,8 @@ def explain(what: str | None) -> int:
             told = [{"name": kind.name, "summary": kind.summary} for kind in kinds]
             run.document({"kinds": told, "rules": [{"code": rule.code, "title": rule.title} for rule in every.values()]})
         else:
-            run.out(
-                [*(f"{kind.name:<18} {kind.summary}" for kind in kinds), "", *(f"{code:<18} {rule.title}" for code, rule in every.items())]
-            )
+            rows = [*((kind.name, kind.summary) for kind in kinds), ("", ""), *((code, rule.title) for code, rule in every.items())]
+            run.out([line for name, said in rows for line in hanging(f"{name:<18} ", said, run.look().width, indent=19)])
         return 0
     if rules.is_code(what):
         rule = rules.find(what, kinds)
@@ -140,8 +139,8 @@ def explain(what: str | None) -> int:
         if run.json:
             run.document({"code": rule.code, "title": rule.title, "explanation": rule.explanation, "help": rule.help})
         else:
-            lines = [f"{rule.code}: {rule.title}", "", *wrap(rule.explanation, 100)]
-            run.out([*lines, "", f"  = help: {rule.help}"] if rule.help else lines)
+            lines = [f"{rule.code}: {rule.title}", "", *wrap(rule.explanation, _room(run))]
+            run.out([*lines, "", *hanging("  = help: ", rule.help, _room(run), indent=10)] if rule.help else lines)
         return 0
     _explain_field(what)
     return 0
@@ -173,17 +172,22 @@ def _explain_field(what: str) -> None:
         return
     lines = [".".join([kind.name, *steps]), ""]
     if told := _text(here, whole) or (kind.summary if not steps else ""):
-        lines += [*wrap(told, 100), ""]
+        lines += [*wrap(told, _room(run)), ""]
     below = _properties(here, whole)
     required = set(_merged(here, whole).get("required", ()))
     for key, field in below.items():
         lines.append(f"  {key}{'*' if key in required else ''}  {_type(field, whole)}".rstrip())
-        lines += [f"      {line}" for line in wrap(_text(field, whole), 94) if line]
+        lines += [f"      {line}" for line in wrap(_text(field, whole), _room(run) - 6) if line]
     if below and required:
         lines += ["", "  * required"]
     elif not below:
         lines.append(f"  {_type(here, whole)}")
     run.out(lines)
+
+
+def _room(run: Session) -> int:
+    """How wide prose is set."""
+    return min(run.look().width or 100, 100)
 
 
 def _merged(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str, Any]:

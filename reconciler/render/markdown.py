@@ -9,6 +9,7 @@ from reconciler.model import Action, Change, Diagnostic, Plan, Severity
 from reconciler.render import text
 from reconciler.render.look import SYMBOL, Look, window_of
 from reconciler.render.safe import clean, code, cut, fence, html, markdown
+from reconciler.scalars import counted
 
 LIMIT = 65_000
 """GitHub takes 65,536 characters; the rest is room for what a script puts around it."""
@@ -57,7 +58,7 @@ def _size(lines: Sequence[str]) -> int:
 def _left_out(rows: int, bare: int) -> list[str]:
     if not rows and not bare:
         return []
-    what = f"{rows} rows, and the details of all changes" if rows else f"the details of {bare} changes"
+    what = f"{counted(rows, 'row')}, and the details of all changes" if rows else f"the details of {counted(bare, 'change')}"
     return [f"Left out for length: {what}. `reconciler show PLAN` prints everything.", ""]
 
 
@@ -124,11 +125,11 @@ def _problem(one: Diagnostic, look: Look) -> str:
 def diagnostics(found: Sequence[Diagnostic], look: Look, *, workspace: str = "", limit: int = LIMIT) -> str:
     """The comment of a project that did not get as far as a plan."""
     errors = sum(one.severity is Severity.ERROR for one in found)
-    title = f"Invalid manifests: {errors} error{'s' if errors > 1 else ''}" if errors else "Valid manifests"
+    title = f"Invalid manifests: {counted(errors, 'error')}" if errors else "Valid manifests"
     head = [f"<!-- reconciler:plan workspace={_word(workspace)} env=default -->", f"### {title}", ""]
     lines = [_problem(one, look) for one in found]
     while len("\n".join([*head, *lines])) > limit - 60:
         lines = lines[: len(lines) // 2]
     if len(lines) < len(found):
-        lines += ["", f"Left out for length: {len(found) - len(lines)} diagnostics. `reconciler validate` prints everything."]
+        lines += ["", f"Left out for length: {counted(len(found) - len(lines), 'diagnostic')}. `reconciler validate` prints everything."]
     return "\n".join([*head, *lines]) + "\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.render.look import Look
-from reconciler.render.safe import clean, pad, width
+from reconciler.render.safe import clean, hanging, pad, width
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], look: Look) -> list[str]:
@@ -42,8 +42,8 @@ def _groups(sizes: Mapping[int, int], room: int | None) -> list[list[int]]:
     return groups
 
 
-def pairs(rows: Iterable[tuple[str, object]]) -> list[str]:
+def pairs(rows: Iterable[tuple[str, object]], look: Look) -> list[str]:
     """`label   value` lines, for one thing in detail."""
     shown = [(clean(label), clean(value)) for label, value in rows if value not in ("", None)]
     size = max((width(label) for label, _ in shown), default=0)
-    return [f"{pad(label, size)}  {value}" for label, value in shown]
+    return [line for label, value in shown for line in hanging(f"{pad(label, size)}  ", value, look.width, indent=size + 2)]

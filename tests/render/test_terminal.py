@@ -123,4 +123,4 @@ def test_tables_align_by_cells_and_leave_out_empty_columns() -> None:
 
 
 def test_pairs_leave_out_what_is_not_known() -> None:
-    assert pairs([("address", "x"), ("id", ""), ("n", 3)]) == ["address  x", "n        3"]
+    assert pairs([("address", "x"), ("id", ""), ("n", 3)], LOOK) == ["address  x", "n        3"]
