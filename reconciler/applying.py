@@ -329,6 +329,7 @@ class _Work:
         live, entry = self._change.observed, self._take_in()
         assert live is not None
         if entry.former is not None and live.stage is Stage.READY:
+            self._check_unchanged()  # if it is gone by now, the former is all there is
             self._drop_former()
         elif entry.former is not None:
             self._put_back()

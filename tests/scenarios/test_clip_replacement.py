@@ -324,6 +324,25 @@ def test_when_somebody_deletes_the_new_one_the_old_one_is_what_there_is(stage: S
     assert living(stage) == [old]
 
 
+@pytest.mark.parametrize("text", [LONGER, LONGEST], ids=["to be finished", "to be replaced again"])
+def test_when_the_new_one_is_deleted_after_the_plan_the_old_one_is_not(stage: Stage, text: str) -> None:
+    (old,) = living(stage)
+    stage.write(LONGER)
+    dying(stage, "ledger.confirm.after", 2)  # ready and named
+    stage.advance(minutes=3)
+    stage.write(text)
+
+    def overtaken(engine: Engine) -> object:
+        plan = engine.plan(Options())
+        new = stage.world.data["livepeer"]["asset"][living(stage)[1]]
+        new.update(deleted=True, status={**new["status"], "phase": "deleting"})
+        return engine.apply(plan, Options()).results[0].outcome
+
+    assert stage.run(overtaken) is Outcome.FAILED
+    assert living(stage) == [old]
+    settled(stage)
+
+
 # --- killed -----------------------------------------------------------------------------------------------------------
 
 POINTS = [
