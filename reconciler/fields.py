@@ -242,7 +242,8 @@ class UrlField:
         names = ENV_REFERENCE.findall(value)
         for name in names:
             if not ENV_NAME.fullmatch(name):
-                raise fault("RC024", "{what}: {name!r} is not the name of an environment variable", what=self.what, name=name)
+                message, help = "{what}: {name!r} is not the name of an environment variable", "use letters, digits and _ in its name"
+                raise fault("RC024", message, what=self.what, name=name, help=help)
         for size, unit, most in (
             (len(value), "characters", self.limit),
             (len(value.encode(errors="surrogatepass")), "bytes", self.byte_limit),

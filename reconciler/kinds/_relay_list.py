@@ -110,7 +110,7 @@ class Task:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Task:
         status, number = row.get("Status"), row.get("TaskStatus")  # the number is the 2020 version's: welcome, never needed
-        stages = (_STAGES[known] for known in (status, number) if isinstance(known, str | int) and known in _STAGES)
+        stages = (_STAGES[known] for known in (status, wire.number(number)) if isinstance(known, str | int) and known in _STAGES)
         group = row.get("GroupName")
         start, end = _moment(row.get("StartTime")), _moment(row.get("EndTime"))
         return cls(
@@ -134,7 +134,7 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     plain = {**row}
     urls = _items(plain.get("SrcAddrS"))
     if plain.get("Type") is None:  # a member that is left out may be any
-        plain["Type"] = int(bool(urls or mappings(plain.get("VodSrcAddrs"))))
+        plain["Type"] = int(not plain.get("SrcAddr") and bool(urls or mappings(plain.get("VodSrcAddrs"))))
     if wire.number(plain["Type"]) == 1:
         if not mappings(plain.get("VodSrcAddrs")):
             offsets = _items(plain.get("OffsetS"))
@@ -146,7 +146,7 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
         for name in _OF_LISTS:
             plain.pop(name, None)
     mark = mapping(plain.get("Watermark"))
-    if not mark.get("Picture") and not mark.get("Ratio"):
+    if not mark.get("Picture") and not wire.number(mark.get("Ratio")):
         plain.pop("Watermark", None)
     return plain
 

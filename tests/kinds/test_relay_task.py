@@ -473,6 +473,16 @@ def test_a_row_means_the_same_however_it_is_spelled(more):
     assert live.window == want.window
 
 
+@pytest.mark.parametrize(
+    "more",
+    [{"Type": None, "SrcAddrS": [""]}, {"Watermark": {"Picture": "", "Ratio": "0"}}, {"Type": "0", "CycleMode": "0", "PreDownload": "1"}],
+    ids=["type left out", "zero watermark as text", "numbers of a play list"],
+)
+def test_what_means_nothing_for_a_live_source_is_nothing(more):
+    want = desired(LIVE)
+    assert changes(want, seen([row(want, **more)], want)) == []
+
+
 def test_a_watermark_that_the_list_never_tells_is_left_to_the_ledger():
     want, bare = desired(VOD), desired({key: value for key, value in VOD.items() if key != "watermark"})
     silent = {**row(want), "Watermark": None}
