@@ -256,7 +256,10 @@ class UrlField:
         return core_schema.no_info_plain_validator_function(self.check, serialization=core_schema.to_string_ser_schema())
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        found: dict[str, Any] = {"type": "string", "pattern": "^(" + "|".join(self.schemes) + ")://"}
+        found: dict[str, Any] = {
+            "type": "string",
+            "pattern": "^(" + "|".join(self.schemes) + ")://" + (r"\S+$" if self.multibyte else "[!-~]+$"),
+        }
         if most := self.limit or self.byte_limit:
             found["maxLength"] = most
         return found

@@ -69,6 +69,7 @@ _TITLE = re.compile(r"[A-Za-z0-9\u4e00-\u9fff]*")
 _TITLE_SCHEMA: JsonDict = {"pattern": "^[A-Za-z0-9\\u4e00-\\u9fff]+$", "maxLength": TITLE_LIMIT}
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::\d{1,5})?")
 _SEGMENT = re.compile(r"[!-~]+")
+_SEGMENT_SCHEMA = Field(json_schema_extra={"pattern": "^[!-~]+$"})
 
 
 def _title(value: str) -> str:
@@ -157,7 +158,7 @@ CallbackUrl = Annotated[Url, UrlField(schemes=("http", "https"), limit=512, rule
 Loop = Annotated[
     int | str,
     BeforeValidator(_loop),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "forever"}]}),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 2**31 - 1}, {"const": "forever"}]}),
 ]
 Position = Annotated[float, AfterValidator(_position), Field(json_schema_extra={"minimum": 0, "exclusiveMaximum": 1})]
 
@@ -225,9 +226,15 @@ class Destination(Spec):
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["url"]}, {"required": ["domain", "app", "stream"]}]})
 
     url: Annotated[PushUrl | None, Wire("DstAddr", load=_load_url), Doc("the push URL with its stream key")] = None
-    domain: Annotated[str | None, AfterValidator(_domain), Wire("Domain"), Doc("the push domain")] = None
-    app: Annotated[str | None, AfterValidator(_segment), Wire("App"), Doc("the application name")] = None
-    stream: Annotated[str | None, AfterValidator(_segment), Wire("Stream"), Doc("the stream name")] = None
+    domain: Annotated[
+        str | None,
+        AfterValidator(_domain),
+        Field(json_schema_extra={"pattern": "^[A-Za-z0-9.:-]+$"}),
+        Wire("Domain"),
+        Doc("the push domain"),
+    ] = None
+    app: Annotated[str | None, AfterValidator(_segment), _SEGMENT_SCHEMA, Wire("App"), Doc("the application name")] = None
+    stream: Annotated[str | None, AfterValidator(_segment), _SEGMENT_SCHEMA, Wire("Stream"), Doc("the stream name")] = None
 
     @model_validator(mode="after")
     def _agree(self) -> Destination:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema, field_validator, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from reconciler import scalars, wire
@@ -129,6 +129,7 @@ class Stream(Spec):
     ] = "camera"
     index: Annotated[
         int | None,
+        Field(json_schema_extra={"minimum": 0}),
         Wire("Index"),
         Doc("the number by which a region of a custom layout names the stream", limit="unique in the list", default="0"),
     ] = None
@@ -223,6 +224,9 @@ def _region_of(vendor: Any, number: Any) -> Any:
     return names[number] if isinstance(number, int) and 0 <= number < len(names) else number
 
 
+FILLED = Field(json_schema_extra={"pattern": r"\S"})
+
+
 def filled_text(value: str, family: str, what: str) -> str:
     if not value.strip():
         raise fault(f"{family}07", f"{what} must not be empty")
@@ -232,14 +236,14 @@ def filled_text(value: str, family: str, what: str) -> str:
 class TosStorage(Spec):
     FAMILY: ClassVar[str] = "RC2"
 
-    account_id: Annotated[str, Wire("AccountId"), Doc("the main Volcengine account, never a sub-user's"), REPLACE]
+    account_id: Annotated[str, FILLED, Wire("AccountId"), Doc("the main Volcengine account, never a sub-user's"), REPLACE]
     region: Annotated[
         Literal["cn-beijing", "cn-guangzhou", "cn-shanghai", "ap-southeast-1"],
         Wire("Region", words=TOS_REGIONS),
         Doc("where the bucket is", default="cn-beijing"),
         REPLACE,
     ] = "cn-beijing"
-    bucket: Annotated[str, Wire("Bucket"), Doc("the bucket's name"), REPLACE]
+    bucket: Annotated[str, FILLED, Wire("Bucket"), Doc("the bucket's name"), REPLACE]
 
     @field_validator("account_id", "bucket")
     @classmethod
@@ -265,7 +269,7 @@ class CustomStorage(Spec):
         ),
         REPLACE,
     ] = None
-    bucket: Annotated[str, Wire("Bucket"), Doc("the bucket's name"), REPLACE]
+    bucket: Annotated[str, FILLED, Wire("Bucket"), Doc("the bucket's name"), REPLACE]
     access_key: Annotated[
         SecretRef, Wire("AccessKey", load=_nothing), Doc("key of an account that may write to the bucket"), REPLACE, UNREADABLE
     ]

@@ -18,6 +18,7 @@ from reconciler import wire
 from reconciler.fields import REPLACE, UNREADABLE, Doc, Seconds, SecretRef, Spec, UrlField, Wire, fault, faults, readable
 from reconciler.kinds._calls import Operation
 from reconciler.kinds._rtc import (
+    FILLED,
     ID_DOC,
     ID_SCHEMA,
     STREAM_LIMIT,
@@ -432,12 +433,13 @@ def _upper(formats: Sequence[str]) -> list[str]:
 class Files(Spec):
     formats: Annotated[
         list[Literal["mp4", "hls", "flv", "mp3", "aac", "m4a"]] | None,
+        Field(json_schema_extra={"uniqueItems": True}),
         Wire("FileFormatConfig.FileFormat", dump=_upper),
         Doc("one file is made in each; mp3, aac and m4a for pure audio only", default="the vendor's choice"),
         REPLACE,
     ] = None
     prefix: Annotated[
-        list[str] | None,
+        list[Annotated[str, Field(json_schema_extra={"pattern": "^[A-Za-z0-9]+$"})]] | None,
         Wire("FileNameConfig.Prefix"),
         Doc("folders before the file's name; ignored by video on demand", limit="letters and digits, 128 characters joined with /"),
         REPLACE,
@@ -475,14 +477,14 @@ class Files(Spec):
 
 
 class VodStorage(Spec):
-    account_id: Annotated[str, Wire("AccountId"), Doc("the main Volcengine account, never a sub-user's"), REPLACE]
+    account_id: Annotated[str, FILLED, Wire("AccountId"), Doc("the main Volcengine account, never a sub-user's"), REPLACE]
     region: Annotated[
         Literal["cn-north-1", "ap-southeast-1"],
         Wire("Region", words={"cn-north-1": 0, "ap-southeast-1": 1}),
         Doc("where the space is", default="cn-north-1"),
         REPLACE,
     ] = "cn-north-1"
-    space: Annotated[str, Wire("Space"), Doc("the space's name"), REPLACE]
+    space: Annotated[str, FILLED, Wire("Space"), Doc("the space's name"), REPLACE]
     storage_class: Annotated[
         Literal["standard", "archive", "infrequentAccess"],
         Wire("StorageClass", words={"standard": 1, "archive": 2, "infrequentAccess": 3}),
