@@ -129,11 +129,12 @@ def _make(path: Path) -> None:
         with _clear(str(path)):
             db = sqlite3.connect(draft, isolation_level=None)
             try:
-                # not in WAL mode yet: there, what a full disk keeps out of the file itself is lost at close without a word
+                # WAL mode comes after: in it, what a full disk keeps out of the file itself is lost at close without a word
                 db.execute("PRAGMA synchronous = FULL")
                 db.execute("BEGIN")
                 _lay_out(db)
                 db.execute("COMMIT")
+                db.execute("PRAGMA journal_mode = WAL")  # of two who switch it at once, SQLite lets one wait for nothing
             finally:
                 db.close()
         _publish(draft, path)

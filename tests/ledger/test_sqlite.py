@@ -293,6 +293,14 @@ def test_who_comes_second_takes_what_the_first_made(sqlite: Where) -> None:
     assert sorted(file.name for file in path_of(sqlite).parent.iterdir()) == ["state.db", "state.db-shm", "state.db-wal"]
 
 
+def test_no_run_has_to_switch_a_new_file_to_wal_mode(sqlite: Where) -> None:
+    """Two who do it at once: SQLite refuses one of them without waiting, however long it may wait."""
+    path_of(sqlite).parent.mkdir()
+    file_store._make(path_of(sqlite))
+    assert path_of(sqlite).read_bytes()[18:20] == b"\x02\x02"
+    assert [file.name for file in path_of(sqlite).parent.iterdir()] == ["state.db"]
+
+
 def no_links(_: Path, to: object) -> None:
     raise OSError(95, "Operation not supported")
 
