@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: help demo test test-long lint schemas bench clean
+.PHONY: help demo test test-long coverage lint schemas bench clean
 
 help:
 	@echo "make demo       the whole loop on the emulator: apply, empty plan, edit, diff, apply, destroy (about a minute)"
 	@echo "make test       ruff, mypy, import contracts and the tests"
 	@echo "make test-long  the long suites: faults and kills, hostile input"
+	@echo "make coverage   branch coverage of what decides, sends and remembers; fails below 100 %"
 	@echo "make bench      the benchmarks; writes benchmarks/README.md's table to the terminal"
 	@echo "make schemas    write the JSON Schemas below specs/"
 
@@ -38,6 +39,10 @@ test: lint
 
 test-long: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+coverage: $(VENV)/.dev
+	$(BIN)/python -m coverage run -m pytest -m 'not long' tests/unit tests/ledger tests/laws tests/scenarios
+	$(BIN)/python -m coverage report
 
 schemas: $(VENV)/.dev
 	$(BIN)/python -m reconciler.render.schemas specs
