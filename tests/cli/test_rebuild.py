@@ -25,9 +25,9 @@ def test_everything_is_taken_in_again(lost: Path, reconciler: Command) -> None:
     assert said.code == 0
     assert "= RelayTask/evening  id " in said.out
     assert "= RelayTask/morning  id " in said.out
-    assert "2 taken in again; 0 differ." in said.out
+    assert "2 objects taken in again; none to be changed." in said.out
     assert reconciler("plan", "--detailed-exitcode").code == 0
-    assert "0 taken in again" in reconciler("state", "rebuild").out, "a second time there is nothing to do"
+    assert "0 objects taken in again" in reconciler("state", "rebuild").out, "a second time there is nothing to do"
 
 
 def test_what_differs_is_not_taken_on_trust(lost: Path, reconciler: Command) -> None:
