@@ -6,6 +6,7 @@ What an account's list tells does not depend on what is asked, so a conversation
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,6 +31,8 @@ from reconciler.model import (
     Survey,
     Verb,
 )
+
+GRACE = 2.0  # seconds in which a conversation that nobody needs any more may end by itself
 
 Group = tuple[str, str]
 """An account and the name of a kind."""
@@ -77,8 +80,7 @@ class Observer:
 
     def abandon(self) -> None:
         """Lets go of conversations that were begun, and never asked anything."""
-        for one in self._begun.values():
-            one.end()
+        _part(self._begun.values())
         self._begun.clear()
 
     def observe(
@@ -132,8 +134,7 @@ class Observer:
             for group in asks:
                 yield group, begun[group].answer()
         finally:
-            for one in begun.values():
-                one.end()
+            _part(begun.values())
 
     def _start(self, account: str, kind: str) -> _Conversation:
         ended = threading.Event()
@@ -210,10 +211,22 @@ class _Conversation:
             raise self._answer
         return self._answer
 
+    def wait(self, seconds: float) -> None:
+        self._thread.join(timeout=seconds)
+
     def end(self) -> None:
         """Nobody waits for an answer any more."""
         self._ended.set()
         self._question.wake()
+
+
+def _part(conversations: Collection[_Conversation]) -> None:
+    """Ends conversations, and waits a moment for answers on their way: what they travel by may be closed next."""
+    for one in conversations:
+        one.end()
+    until = time.monotonic() + GRACE
+    for one in conversations:
+        one.wait(max(0.0, until - time.monotonic()))
 
 
 class _Question(Sequence[Lookup]):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.errors import ReconcilerError, UsageError
+from reconciler.errors import ReconcilerError, Unavailable, UsageError
 from reconciler.model import Clock, Transport
 
 if TYPE_CHECKING:
@@ -94,11 +94,14 @@ class Transports:
         self._client = client
         self._on_exchange = on_exchange
         self._made: dict[tuple[str, str], Volcengine | Livepeer] = {}
+        self._closed = False
         self._lock = threading.Lock()
 
     def __call__(self, account: str, vendor: str) -> Transport:
         with self._lock:
             made = self._made.get((account, vendor))
+            if self._closed:
+                raise Unavailable(f"nothing more is sent to {vendor}: this run is over")
             if made is None:
                 made = self._made[account, vendor] = self._make(account, vendor)
             return made
@@ -140,7 +143,7 @@ class Transports:
 
     def close(self) -> None:
         with self._lock:
-            made, self._made = list(self._made.values()), {}
+            made, self._made, self._closed = list(self._made.values()), {}, True
         for transport in made:
             with contextlib.suppress(Exception):
                 transport.close()
