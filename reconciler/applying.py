@@ -325,7 +325,7 @@ class _Work:
         """The old one goes first, or last: where the kind can have both, it is kept until the new one is ready."""
         if not self._kind.create_first:
             self._delete()
-            return self._create()
+            return "replaced" if (said := self._create()) == "created" else said
         live, entry = self._change.observed, self._take_in()
         assert live is not None
         if entry.former is not None and live.stage is Stage.READY:

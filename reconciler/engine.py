@@ -511,7 +511,7 @@ class Engine:
 
     def lock(self) -> Lease:
         """The right to write, awaited as long as --lock-timeout allows; nobody overtakes what is planned under it. Raises LockHeld."""
-        return self._ledger.acquire(_holder(), timeout=self._lock_timeout)
+        return self._ledger.acquire(_user(), timeout=self._lock_timeout)
 
     def apply(self, plan: Plan, options: Options = Options(), *, saved: bool = False, lease: Lease | None = None) -> Report:
         """Carries a plan out, dependencies first, side by side where nothing forbids it; under `lease`, or else under its own lock.
@@ -520,7 +520,7 @@ class Engine:
         """
         stop = guards.refusals(plan.changes) or self._guard_reasons(plan.changes, self._ledger.entries(), options)
         if stop:
-            raise Stopped(stop[0], reasons=stop, next_step=guards.remedy(stop))
+            raise Stopped(stop[0], reasons=stop, next_step=guards.remedy(stop, "destroy" if options.destroy else "apply"))
         with nullcontext(lease) if lease else self.lock() as held:
             if lease is not None:
                 lease.renew()  # the plan may have taken its time
@@ -555,7 +555,7 @@ class Engine:
         return {
             "run": report.run,
             "at": self._clock.now().isoformat(),
-            "who": _holder(),
+            "who": f"{_user()}@{socket.gethostname()} pid {os.getpid()}",
             "plan": plan.id,
             "exit": report.exit_code,
             "results": [
@@ -613,9 +613,8 @@ def _digest(parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()
 
 
-def _holder() -> str:
+def _user() -> str:
     try:
-        user = getpass.getuser()
+        return getpass.getuser()
     except (KeyError, OSError):
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()} pid {os.getpid()}"
+        return str(os.getuid())

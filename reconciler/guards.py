@@ -79,11 +79,14 @@ _FLAG = re.compile(r"--allow-(?:delete \d+|recreate|on-air [^\s,;]+)")
 _COMMAND = re.compile(r"reconciler .+")
 
 
-def remedy(told: Iterable[str]) -> str:
-    """The command that does what `told`, the reasons of a guard or the needs of blocked changes, ask for; "" where it takes an edit."""
+def remedy(told: Iterable[str], verb: str = "apply") -> str:
+    """The command that does what `told`, the reasons of a guard or the needs of blocked changes, ask for; "" where it takes an edit.
+
+    `verb` is what was stopped: after a destroy, an apply would make everything again.
+    """
     flags: dict[str, None] = {}
     for text in told:
         if command := _COMMAND.search(text):
             return command[0].removesuffix(" ID")
         flags |= dict.fromkeys(_FLAG.findall(text))
-    return f"reconciler apply {' '.join(flags)}" if flags else ""
+    return f"reconciler {verb} {' '.join(flags)}" if flags else ""

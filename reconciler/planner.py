@@ -152,9 +152,11 @@ def _seen_in_time(case: Case) -> Case:
     """Adds the phase and the differences; a window that began is compared as it was joined."""
     want, seen = case.want, case.seen
     assert want is not None
-    begun = seen.stage in (Stage.ON_AIR, Stage.STOPPED) or seen.presence is Presence.ENDED
     live = seen.window
-    if want.timing and live and live.start > want.timing.window.start and live.start <= case.now:
+    come = live is not None and live.start <= case.now
+    # What the vendor shows on air has begun, although the clock of the runner that let it join was a little ahead of ours.
+    begun = seen.stage is Stage.ON_AIR or seen.presence is Presence.ENDED or (seen.stage is Stage.STOPPED and come)
+    if want.timing and live and live.start > want.timing.window.start and (begun or come):
         want = case.kind.joined(want, live.start)
     fields: list[FieldChange] = []
     if seen.presence is not Presence.ABSENT:
@@ -162,7 +164,7 @@ def _seen_in_time(case: Case) -> Case:
         unread = frozenset({""}) if seen.presence is Presence.UNKNOWN else seen.unread
         fields = diff.differences(want.values, seen.values, seal=case.setting.seal, unread=unread, applied=applied)
         if case.kind.scheduling is Scheduling.VENDOR:
-            fields += _window_differences(want.window, live, compare_start=not (begun and live and live.start <= case.now), now=case.now)
+            fields += _window_differences(want.window, live, compare_start=not begun, now=case.now)
         if fields:
             known = replace(seen, values=diff.filled(seen.values, unread=seen.unread, applied=applied))
             fields = [replace(one, replace=case.kind.replaces(one.path, want, known)) for one in fields]
@@ -191,8 +193,7 @@ def _unsettled(case: Case) -> Change:
     return _change(
         case,
         Action.BLOCKED,
-        f"the result of {intent.action} sent at {intent.sent:%Y-%m-%dT%H:%M:%SZ} is unknown; "
-        f"what is not seen by {intent.horizon:%H:%M:%SZ} was not done",
+        f"the result of {intent.action} sent at {_text(intent.sent)} is unknown; what is not seen by {_text(intent.horizon)} was not done",
         wanted=wanted.get(intent.verb, Action.UPDATE),
         needs=f"reconciler refresh {case.address}",
         unsettled=True,
@@ -258,16 +259,17 @@ def _believed_gone(case: Case) -> datetime:
 
 def _unseen_text(case: Case) -> str:
     assert case.entry is not None
-    return f"confirmed by the vendor as {case.entry.id} and not visible yet; believed gone from {_believed_gone(case):%H:%M:%SZ} on"
+    return f"confirmed by the vendor as {case.entry.id} and not visible yet; believed gone from {_text(_believed_gone(case))} on"
 
 
 def _renaming(case: Case, change: Change) -> Change:
     """A new name alone changes nothing at the vendor, and must reach the ledger all the same."""
-    moved = case.entry is not None and case.entry.address != case.address
-    if moved and change.action is Action.NOOP and case.seen.presence is Presence.LIVE:
-        assert case.entry is not None
-        return replace(change, action=Action.ADOPT, reason=f"renamed, was {case.entry.address}")
-    return change
+    if case.entry is None or case.entry.address == case.address:
+        return change
+    was = f"renamed, was {case.entry.address}"
+    if change.action is Action.NOOP:
+        return replace(change, action=Action.ADOPT, reason=was) if case.seen.presence is Presence.LIVE else change
+    return replace(change, reason=f"{was}; {change.reason}")
 
 
 # --- in no manifest ---------------------------------------------------------------------------------------------------
@@ -655,13 +657,21 @@ def _change(
         evidence=case.evidence,
         needs=needs,
         warnings=(*warnings, *case.seen.warnings),
-        boundary=boundary or (boundary_of(case.want, case.now) if case.want else None),
+        boundary=boundary or _boundary(case),
         desired=case.want,
         observed=case.seen,
         entry=case.entry,
         unsettled=unsettled,
         refused=refused,
     )
+
+
+def _boundary(case: Case) -> datetime | None:
+    """When the decision changes by itself; of what is in no manifest, when it goes on air or its window ends."""
+    if case.want:
+        return boundary_of(case.want, case.now)
+    window = case.seen.window or (case.entry.window if case.entry else None)
+    return min([one for one in (window.start, window.end) if one is not None and one > case.now], default=None) if window else None
 
 
 def _stage_text(seen: Observed) -> str:

@@ -81,7 +81,7 @@ def plan(path: str, out: Path | None, detailed_exitcode: bool, untrusted: bool, 
         code = 5
     run.report(made, document=document, exit_code=code)
     if refused and run.given.output == "text":
-        run.next(text.way_out(refused[0]))
+        run.next(text.way_out(refused[0], "destroy" if wish["destroy"] else "apply"))
     return code
 
 

@@ -72,6 +72,7 @@ def doctor(path: str, offline: bool) -> int:
     """
     from reconciler import doctor as checks
     from reconciler.cli._context import Scene
+    from reconciler.render.json import FORMAT_VERSION
 
     run = session()
     run.formats()
@@ -100,6 +101,7 @@ def doctor(path: str, offline: bool) -> int:
     if run.json:
         run.document(
             {
+                "format_version": FORMAT_VERSION,
                 "ok": code == 0,
                 "exit_code": code,
                 "checks": [{"name": one.name, "status": one.status.value, "detail": one.detail, "next": one.next_step} for one in found],

@@ -30,7 +30,7 @@ class Held:
     token: str = ""
 
     def __str__(self) -> str:
-        return f"{self.holder} on {self.host}, pid {self.pid}, since {self.since:%Y-%m-%d %H:%M:%SZ}"
+        return f"{self.holder} on {self.host}, pid {self.pid}, since {self.since:%Y-%m-%dT%H:%M:%SZ}"
 
     @property
     def dead(self) -> bool:

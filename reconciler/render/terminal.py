@@ -104,8 +104,9 @@ class Progress:
             parts.append(f"{event.progress:.0%}")
         if event.message:
             parts.append(clean(self._look.local(event.message)))
-        if event.result and event.result.request_id and (self._look.verbosity > 0 or event.type != "apply_complete"):
-            parts.append(f"request {clean(event.result.request_id)}")
+        request = event.result.request_id if event.result else ""
+        if request and request not in event.message and (self._look.verbosity > 0 or event.type != "apply_complete"):
+            parts.append(f"request {clean(request)}")
         return "  ".join(parts)
 
     def _erase(self) -> None:

@@ -329,14 +329,14 @@ def apply_summary(
             word = _DID.get(result.change.action.value, result.change.action.value)
             counts[word] = counts.get(word, 0) + 1
         what = ", ".join(f"{number} {word}" for word, number in counts.items()) or "nothing to do"
-        lines = look.lines(f"{name} complete: {what}.{took}{_left(blocked)}", "bold")
-        return [*lines, *map(look.next, _next(results, blocked))]
+        lines = look.lines(f"{name} complete: {what}.{took}{_left(shown.changes)}", "bold")
+        return [*lines, *map(look.next, _next(results, blocked, verb.lower()))]
     lines = [look.paint(f"{name} {'interrupted' if interrupted else 'stopped'}:{took}", "bold")]
     for outcome in (Outcome.DONE, Outcome.FAILED, Outcome.UNKNOWN, Outcome.NOT_STARTED):
         lines += _group(outcome, groups[outcome], look)
     if blocked:
         lines.append(f"  {pad('blocked', 11)}  {len(blocked):<3} {_names(change for change in blocked)}")
-    return [*lines, *map(look.next, _next(results, blocked) or ["reconciler plan"])]
+    return [*lines, *map(look.next, _next(results, blocked, verb.lower()) or ["reconciler plan"])]
 
 
 def _group(outcome: Outcome, results: list[Result], look: Look) -> list[str]:
@@ -362,15 +362,20 @@ def _names(changes: Iterable[Change], limit: int = 12) -> str:
     return f"{text} and {len(changes) - limit} more" if len(changes) > limit else text
 
 
-def _left(blocked: Sequence[Change]) -> str:
-    if not blocked:
-        return ""
+def _left(changes: Sequence[Change]) -> str:
+    """What was wanted and not done: what is blocked, and what waits because it is on air."""
+    blocked = [change for change in changes if change.action is Action.BLOCKED]
+    waiting = [change for change in changes if change.action is Action.WAIT and change.on_air]
     are = "blocked change is left" if len(blocked) == 1 else "blocked changes are left"
-    names = ", ".join(clean(change.address) for change in blocked[:5]) + (", ..." if len(blocked) > 5 else "")
-    return f" {len(blocked)} {are}: {names}."
+    wait = "change waits for the end of its window" if len(waiting) == 1 else "changes wait for the end of their windows"
+    return "".join(f" {len(some)} {text}: {_few(some)}." for some, text in ((blocked, are), (waiting, wait)) if some)
 
 
-def _next(results: Sequence[Result], blocked: Sequence[Change]) -> list[str]:
+def _few(changes: Sequence[Change]) -> str:
+    return ", ".join(clean(change.address) for change in changes[:5]) + (", ..." if len(changes) > 5 else "")
+
+
+def _next(results: Sequence[Result], blocked: Sequence[Change], verb: str) -> list[str]:
     """The one command that helps most."""
     unknown = [one for one in results if one.outcome is Outcome.UNKNOWN]
     if unknown:
@@ -380,18 +385,18 @@ def _next(results: Sequence[Result], blocked: Sequence[Change]) -> list[str]:
             return [one.next_step or "reconciler plan"]
     if any(one.outcome is Outcome.NOT_STARTED for one in results):
         return ["reconciler plan"]
-    return [way_out(change) for change in blocked[:1]]
+    return [way_out(change, verb) for change in blocked[:1]]
 
 
 _FIELD = re.compile(r"(?:lifecycle|schedule|spec)\.[A-Za-z.]+")
 
 
-def way_out(blocked: Change) -> str:
-    """The command for a blocked change: what it needs, or the field of the manifest that must be edited first, or a closer look."""
-    if command := guards.remedy([blocked.needs]):
-        return command
+def way_out(blocked: Change, verb: str = "apply") -> str:
+    """The command for a blocked change: the field of the manifest to edit first, or what it needs of `verb`, or a closer look."""
     if field := _FIELD.search(blocked.needs):
         return f"reconciler explain {blocked.address.kind}.{field[0]}"
+    if command := guards.remedy([blocked.needs], verb):
+        return command
     return f"reconciler get {blocked.address} -v"
 
 

@@ -82,7 +82,7 @@ def taken(step: str) -> None:
     [
         ("--allow-on-air RelayTask/a", "reconciler apply --allow-on-air RelayTask/a"),
         ("--allow-on-air RelayTask/a, or apply after 2026-11-20T23:30:00Z", "reconciler apply --allow-on-air RelayTask/a"),
-        ("lifecycle.onAirChange: apply, and --allow-on-air RelayTask/a", "reconciler apply --allow-on-air RelayTask/a"),
+        ("lifecycle.onAirChange: apply, and --allow-on-air RelayTask/a", "reconciler explain RelayTask.lifecycle.onAirChange"),
         ("reconciler refresh RelayTask/a", "reconciler refresh RelayTask/a"),
         ("adopt it: reconciler import RelayTask/a 'x y'", "reconciler import RelayTask/a 'x y'"),
         ("adopt one of them: reconciler import RelayTask/a ID", "reconciler import RelayTask/a"),
@@ -100,6 +100,12 @@ def test_the_remedy_of_several_guards_names_them_all() -> None:
     reasons = ["it would delete 9; allow it with --allow-delete 9", "gone; allow it with --allow-recreate", "too much air is lost"]
     assert guards.remedy(reasons) == "reconciler apply --allow-delete 9 --allow-recreate"
     assert guards.remedy(["too much air is lost"]) == ""
+
+
+def test_after_a_destroy_nothing_says_apply() -> None:
+    """It would make again what was just deleted."""
+    held = Change(Address("RelayTask", "a"), Action.BLOCKED, "why", needs="--allow-on-air RelayTask/a")
+    assert way_out(held, "destroy") == "reconciler destroy --allow-on-air RelayTask/a"
 
 
 # --- each failure that a person can cause -----------------------------------------------------------------------------

@@ -224,6 +224,14 @@ def test_an_interrupted_apply_says_so_even_when_nothing_was_begun() -> None:
     assert "  not started  1   + RelayTask/a" in shown
 
 
+def test_what_waits_on_air_is_told_at_the_end() -> None:
+    """A destroy that leaves it at that has not removed everything."""
+    held = Change(Address("RelayTask", "cup"), Action.WAIT, "destroy, ON AIR", wanted=Action.DELETE, on_air=True)
+    later = Change(Address("RelayTask", "far"), Action.WAIT, "beyond the horizon", wanted=Action.CREATE)
+    shown = text.apply_summary(replace(plan(), changes=(held, later)), [], LOOK, verb="Destroy")
+    assert shown == ["Destroy 5c1e9a complete: nothing to do. 1 change waits for the end of its window: RelayTask/cup."]
+
+
 def test_a_failure_ends_with_its_own_next_step() -> None:
     shown = text.apply_summary(
         replace(plan(), changes=()), [result(Action.CREATE, "a", Outcome.FAILED, "refused", next_step="reconciler explain RC112")], LOOK

@@ -253,6 +253,21 @@ def test_in_no_manifest(seen: Observed, known: Entry, expected: Action) -> None:
     assert decide(VENDOR, None, seen, known).action is expected
 
 
+@pytest.mark.parametrize(
+    ("window", "until"),
+    [
+        (WINDOWS[Phase.UPCOMING], NOW + HOUR),
+        (WINDOWS[Phase.ON_AIR], NOW + HOUR),
+        (WINDOWS[Phase.ENDED], None),
+        (Window(NOW - HOUR), None),
+        (None, None),
+    ],
+    ids=["goes on air", "its window ends", "over", "without end", "no window"],
+)
+def test_a_removal_holds_until_its_object_goes_on_air_or_ends(window: Window | None, until: datetime | None) -> None:
+    assert decide(VENDOR, None, live(Stage.WAITING, window=window), entry(window)).boundary == until
+
+
 def test_a_twin_blocks_with_the_command_that_adopts_it() -> None:
     change = decide(VENDOR, wanted(Phase.UPCOMING), live(Stage.WAITING, match=Match.TWIN))
     assert change.action is Action.BLOCKED
@@ -290,6 +305,8 @@ def test_the_start_is_compared_until_it_has_begun() -> None:
     assert [one.path for one in waiting.fields] == ["schedule.start", "schedule.end"]
     joined = Window(NOW - timedelta(minutes=10), NOW + HOUR)
     assert decide(VENDOR, wanted(Phase.ON_AIR), live(Stage.ON_AIR, window=joined), entry(joined)).action is Action.NOOP
+    ahead = Window(NOW + timedelta(seconds=2), NOW + HOUR)  # another runner's clock let it join, and the vendor shows it on air
+    assert decide(VENDOR, wanted(Phase.ON_AIR), live(Stage.ON_AIR, window=ahead), entry(ahead)).action is Action.NOOP
 
 
 @pytest.mark.parametrize("end", [NOW + HOUR, NOW - timedelta(seconds=29)], ids=["future", "inside the margin"])
@@ -413,6 +430,8 @@ def test_a_new_name_alone_reaches_the_ledger() -> None:
     known = replace(entry(window), address=Address("Thing", "old"))
     change = decide(VENDOR, wanted(Phase.UPCOMING), live(Stage.WAITING, window=window), known)
     assert (change.action, change.reason) == (Action.ADOPT, "renamed, was Thing/old")
+    change = decide(VENDOR, wanted(Phase.UPCOMING), live(Stage.WAITING, window=window, values=DIFFERENT), known)
+    assert (change.action, change.reason) == (Action.UPDATE, "renamed, was Thing/old; differs")
 
 
 def test_a_difference_that_only_the_ledger_knows_says_so() -> None:
