@@ -168,7 +168,7 @@ def _seen_in_time(case: Case) -> Case:
         if fields:
             known = replace(seen, values=diff.filled(seen.values, unread=seen.unread, applied=applied))
             fields = [replace(one, replace=case.kind.replaces(one.path, want, known)) for one in fields]
-    return Case(case.address, case.kind, case.want, seen, case.entry, case.intent, case.setting, phase_of(want, case.now), tuple(fields))
+    return Case(case.address, case.kind, case.want, seen, case.entry, case.intent, case.setting, phase_of(case.want, case.now), tuple(fields))
 
 
 def _window_differences(want: Window | None, live: Window | None, *, compare_start: bool, now: datetime) -> list[FieldChange]:

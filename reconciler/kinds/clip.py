@@ -244,7 +244,7 @@ class Cut:
         status, source = mapping(asset.get("status")), mapping(asset.get("source"))
         recipe = mapping(mapping(mapping(task).get("params")).get("clip"))
         strategy, work = mapping(recipe.get("clipStrategy")), mapping(mapping(task).get("status"))
-        phase = str(status.get("phase") or "")
+        phase = _phase(asset)
         known = {
             "playbackId": source.get("playbackId") or strategy.get("playbackId"),  # clips of 2023 lack the first
             "sessionId": source.get("sessionId") or recipe.get("sessionId"),
@@ -268,6 +268,10 @@ class Cut:
         )
 
 
+def _phase(asset: Mapping[str, Any]) -> str:
+    return str(mapping(asset.get("status")).get("phase") or "").lower()
+
+
 def _number(value: Any) -> float | None:
     known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if known else None
@@ -278,7 +282,7 @@ def _joined(assets: Sequence[Mapping[str, Any]], tasks: Sequence[Mapping[str, An
     return {
         str(asset["id"]): Cut.read(asset, by_asset.get(str(asset["id"])))
         for asset in assets
-        if asset.get("id") and mapping(asset.get("status")).get("phase") not in _GONE
+        if asset.get("id") and _phase(asset) not in _GONE
     }
 
 

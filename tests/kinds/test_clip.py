@@ -547,6 +547,7 @@ PHASES = [
     ("uploading", Presence.LIVE, Stage.MAKING),
     ("ready", Presence.LIVE, Stage.READY),
     ("failed", Presence.LIVE, Stage.FAILED),
+    ("Ready", Presence.LIVE, Stage.READY),
     ("hovering", Presence.UNKNOWN, Stage.NONE),
 ]
 
