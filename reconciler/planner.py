@@ -152,7 +152,7 @@ def _seen_in_time(case: Case) -> Case:
     """Adds the phase and the differences; a window that began is compared as it was joined."""
     want, seen = case.want, case.seen
     assert want is not None
-    live = seen.window
+    phase, live = phase_of(want, case.now), seen.window
     come = live is not None and live.start <= case.now
     # What the vendor shows on air has begun, although the clock of the runner that let it join was a little ahead of ours.
     begun = seen.stage is Stage.ON_AIR or seen.presence is Presence.ENDED or (seen.stage is Stage.STOPPED and come)
@@ -168,7 +168,7 @@ def _seen_in_time(case: Case) -> Case:
         if fields:
             known = replace(seen, values=diff.filled(seen.values, unread=seen.unread, applied=applied))
             fields = [replace(one, replace=case.kind.replaces(one.path, want, known)) for one in fields]
-    return Case(case.address, case.kind, case.want, seen, case.entry, case.intent, case.setting, phase_of(case.want, case.now), tuple(fields))
+    return Case(case.address, case.kind, case.want, seen, case.entry, case.intent, case.setting, phase, tuple(fields))
 
 
 def _window_differences(want: Window | None, live: Window | None, *, compare_start: bool, now: datetime) -> list[FieldChange]:

@@ -9,7 +9,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli._given import given
-from reconciler.cli._session import Session, session
+from reconciler.cli._session import REPORTS, Session, session
 from reconciler.errors import InvalidManifests, ReconcilerError, Stopped, UsageError, VendorError
 from reconciler.render import diagnostics, json
 from reconciler.render.look import Look
@@ -38,6 +38,8 @@ def told(wrong: ReconcilerError, ctx: click.Context) -> int:
     else:
         in_words(wrong, run)
     if isinstance(wrong, InvalidManifests):
+        if run.given.output in REPORTS and not run.json:
+            run.out(run.rendered(run.given.output, diagnostics=wrong.diagnostics, exit_code=wrong.exit_code))
         run.report(diagnostics=wrong.diagnostics, exit_code=wrong.exit_code)
     return wrong.exit_code
 

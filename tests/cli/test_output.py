@@ -159,6 +159,15 @@ def test_reports_of_invalid_manifests_are_written_too(relays: Path, reconciler: 
         assert "Invalid manifests: 1 error\n" in Path("c.md").read_text()
 
 
+@pytest.mark.parametrize("kind", ["sarif", "gitlab-codequality", "gitlab-terraform"])
+def test_a_report_on_standard_output_parses_also_when_manifests_are_invalid(relays: Path, reconciler: Command, kind: str) -> None:
+    (relays / "manifests/a.yaml").write_text(relay("a", title="一" * 24), encoding="utf-8")
+    said = reconciler("plan", "-o", kind)
+    assert said.code == 65
+    assert json.loads(said.out)
+    assert "RC112" in said.err
+
+
 def test_a_summary_without_a_place_is_refused(relays: Path, reconciler: Command) -> None:
     assert reconciler("plan", "--report", "github-summary").code == 64
 
