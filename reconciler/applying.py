@@ -370,7 +370,7 @@ class _Work:
     def _start(self) -> str:
         want, live = self._pair()
         if live.presence is not Presence.LIVE:
-            return self._create()
+            return "started" if (said := self._create()) == "created" else said
         self._verb = Verb.START
         self._sealed = self._ledger.seal_values(want.values)
         self._drive(self._kind.start(want, live))

@@ -278,6 +278,7 @@ class Engine:
                 unchanged += 1
             else:
                 kept.append(self._fingerprinted(change) if change.action is not Action.NOOP else change)
+        kept = planner.held_back(kept)
         kept.sort(key=planner.danger)
         known = {(address.kind, seen.id) for address, seen in world.seen.items()}
         strangers = [one for one in world.strangers if (one.kind, one.id) not in known]  # two names may be one account of the vendor's
@@ -335,7 +336,7 @@ class Engine:
             entry = planner.current(newest, seen)
             if want and not seen.unread and seen.window == want.window and seen.values == want.values:
                 continue  # just as the manifests want it now, whatever was applied before
-            fields = planner.drift(entry, seen, seal=self._ledger.seal, now=now)
+            fields = planner.drift(entry, seen, seal=self._ledger.seal, now=now, reach=self._kind(address.kind).observable)
             if fields is not None:
                 reason = "changed outside of us" if fields else "gone at the vendor"
                 yield Change(

@@ -7,7 +7,7 @@ Objects begin and end by themselves, so every decision is about a phase of the w
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -92,6 +92,28 @@ def decisions(cases: Iterable[Case]) -> Iterator[Change]:
     for case in cases:
         yield decide(case)
         yield from _duplicates(case)
+
+
+_TAKES = (Action.CREATE, Action.REPLACE, Action.START, Action.UPDATE)
+
+
+def held_back(changes: Sequence[Change]) -> list[Change]:
+    """What depends on an object that is blocked and not there, or of which nothing certain is known, is blocked with it."""
+    stuck = (one for one in changes if one.action is Action.BLOCKED and (one.unsettled or one.wanted in (Action.CREATE, Action.ADOPT)))
+    held = {one.address: one for one in stuck}
+    late = [one for one in changes if one.action in _TAKES and one.desired and one.desired.depends_on] if held else []
+    found = True
+    while found:
+        found = False
+        for change in late:
+            first = next((held[need] for need in change.desired.depends_on if need in held), None) if change.desired else None
+            if first is not None and change.address not in held:
+                reason = f"{first.address} comes first, and is blocked"
+                held[change.address] = replace(
+                    change, action=Action.BLOCKED, wanted=change.action, reason=reason, needs=first.needs, boundary=first.boundary
+                )
+                found = True
+    return [held.get(one.address, one) if one.action in _TAKES else one for one in changes]
 
 
 def decide(case: Case) -> Change:
@@ -416,7 +438,7 @@ def _session(case: Case) -> Change:
             return _session_ended(case)
     elif phase is Phase.ON_AIR:
         gone = "it was running and is gone" if case.entry else ""
-        return _late(case, Action.CREATE, gone or ("its window is open" if case.want and case.want.window else "new"))
+        return _late(case, Action.CREATE, gone or ("its window has begun" if case.want and case.want.window else "new"))
     assert case.want is not None
     assert case.want.window is not None
     return _change(
@@ -558,7 +580,11 @@ def _late(case: Case, action: Action, reason: str) -> Change:
         return _noop(case, f"{reason}; late: skip", warn=True)
     if timing.late is Late.FAIL:
         return _change(
-            case, Action.BLOCKED, f"{reason} {missed} ago; late: fail", wanted=action, needs="move its start, or set schedule.late: join"
+            case,
+            Action.BLOCKED,
+            f"{reason}; {missed} late, and late: fail",
+            wanted=action,
+            needs="move its start, or set schedule.late: join",
         )
     return _change(case, action, f"{reason}; joins {missed} late, ends as declared")
 
@@ -705,16 +731,16 @@ def danger(change: Change) -> tuple[int, bool, Address]:
 # --- drift ------------------------------------------------------------------------------------------------------------
 
 
-def drift(entry: Entry, seen: Observed, *, seal: Seal, now: datetime) -> tuple[FieldChange, ...] | None:
+def drift(entry: Entry, seen: Observed, *, seal: Seal, now: datetime, reach: timedelta | None = None) -> tuple[FieldChange, ...] | None:
     """What moved away from what was last applied, outside of us: None when nothing did, () when the object vanished.
 
-    An ended object has not drifted.
+    An ended object has not drifted. What started longer ago than the vendor's reads `reach` is not seen, and not gone.
     """
     over = entry.ended or (entry.window is not None and entry.window.end is not None and entry.window.end <= now)
     if over or seen.presence in (Presence.ENDED, Presence.UNKNOWN):
         return None
     if seen.presence is Presence.ABSENT:
-        return ()
+        return None if reach and entry.started and now - entry.started > reach else ()
     if entry.applied is None or "" in seen.unread:
         return None
     found = diff.differences(entry.applied, seen.values, seal=seal, unread=seen.unread, applied=entry.applied)

@@ -81,7 +81,9 @@ def settle(
                 return Settlement(intent, True, f"{intent.action} took effect", True, kept)
             if late:
                 return Settlement(intent, True, f"{intent.action} is planned again from what is live", True, entry)
-    return Settlement(intent, False, f"{intent.action}: not seen yet; believed absent from {intent.horizon:%H:%M:%SZ} on", False, entry)
+    return Settlement(
+        intent, False, f"{intent.action}: not seen yet; believed absent from {intent.horizon:%Y-%m-%dT%H:%M:%SZ} on", False, entry
+    )
 
 
 def _shows(seen: Observed, desired: Values, intent: Intent, seal: Seal) -> bool:

@@ -385,7 +385,9 @@ def _next(results: Sequence[Result], blocked: Sequence[Change], verb: str) -> li
             return [one.next_step or "reconciler plan"]
     if any(one.outcome is Outcome.NOT_STARTED for one in results):
         return ["reconciler plan"]
-    return [way_out(change, verb) for change in blocked[:1]]
+    flags = guards.remedy([change.needs for change in blocked if change.needs.startswith("--")], verb)
+    ways = [way_out(change, verb) for change in blocked[:1]]
+    return [flags] if ways and flags.startswith(ways[0]) else ways
 
 
 _FIELD = re.compile(r"(?:lifecycle|schedule|spec)\.[A-Za-z.]+")

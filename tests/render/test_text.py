@@ -224,6 +224,16 @@ def test_an_interrupted_apply_says_so_even_when_nothing_was_begun() -> None:
     assert "  not started  1   + RelayTask/a" in shown
 
 
+def test_one_command_allows_all_that_only_a_flag_keeps_back() -> None:
+    names = ("cup", "derby")
+    held = [Change(Address("RelayTask", one), Action.BLOCKED, "ON AIR", needs=f"--allow-on-air RelayTask/{one}") for one in names]
+    locked = Change(Address("RelayTask", "vault"), Action.BLOCKED, "protected", needs="set lifecycle.protect: false and apply that first")
+    shown = text.apply_summary(replace(plan(), changes=(*held, locked)), [], LOOK, verb="Destroy")
+    assert shown[-1] == "Next: reconciler destroy --allow-on-air RelayTask/cup --allow-on-air RelayTask/derby"
+    shown = text.apply_summary(replace(plan(), changes=(locked, *held)), [], LOOK)
+    assert shown[-1] == "Next: reconciler explain RelayTask.lifecycle.protect"
+
+
 def test_what_waits_on_air_is_told_at_the_end() -> None:
     """A destroy that leaves it at that has not removed everything."""
     held = Change(Address("RelayTask", "cup"), Action.WAIT, "destroy, ON AIR", wanted=Action.DELETE, on_air=True)

@@ -11,6 +11,7 @@ from reconciler import planner
 from reconciler.model import (
     Action,
     Address,
+    Change,
     Desired,
     Entry,
     Evidence,
@@ -401,6 +402,12 @@ def test_drift_tells_what_changed_outside() -> None:
     assert planner.drift(known, live(Stage.WAITING, window=WINDOWS[Phase.UPCOMING]), seal=seal, now=NOW) is None
 
 
+@pytest.mark.parametrize(("hours", "expected"), [(71, ()), (73, None)], ids=["gone", "out of reach"])
+def test_what_the_vendor_no_longer_tells_has_not_drifted(hours: int, expected: tuple | None) -> None:
+    known = entry(started=NOW - hours * HOUR)
+    assert planner.drift(known, ABSENT, seal=seal, now=NOW, reach=timedelta(hours=72)) == expected
+
+
 UNREADABLE = Observed(HERE, Presence.UNKNOWN, "id-1", detail="its status is odd")
 
 
@@ -512,3 +519,35 @@ def test_what_no_kind_stands_for_any_more_is_left_out() -> None:
     gone = Address("Gone", "one")
     known = replace(entry(), address=gone)
     assert list(planner.cases([], {}, {gone: known}, {}, lambda name: VENDOR if name == "Thing" else None, SETTING)) == []
+
+
+# --- what depends on what ---------------------------------------------------------------------------------------------
+
+
+def needing(name: str, *needs: str, action: Action = Action.CREATE, **more) -> Change:
+    want = Desired(Address("Thing", name), {}, Place("m.yaml", 1), depends_on=tuple(Address("Thing", need) for need in needs))
+    return Change(want.address, action, "new", desired=want, **more)
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        (needing("a", action=Action.BLOCKED, wanted=Action.CREATE, needs="do it"), ["blocked", "blocked", "blocked", "create"]),
+        (needing("a", action=Action.BLOCKED, wanted=Action.ADOPT, needs="do it"), ["blocked", "blocked", "blocked", "create"]),
+        (
+            needing("a", action=Action.BLOCKED, wanted=Action.DELETE, needs="do it", unsettled=True),
+            ["blocked", "blocked", "blocked", "create"],
+        ),
+        (needing("a", action=Action.BLOCKED, wanted=Action.UPDATE, needs="do it"), ["blocked", "create", "create", "create"]),
+        (needing("a"), ["create"] * 4),
+    ],
+    ids=["not there", "somebody else's", "unknown", "there, and merely not updated", "not blocked"],
+)
+def test_what_depends_on_something_that_is_not_there_is_blocked_with_it(first: Change, expected: list[str]) -> None:
+    held = planner.held_back([first, needing("c", "b"), needing("b", "a"), needing("d")])
+    assert [change.action.value for change in held] == expected
+    if expected[1] == "blocked":
+        assert [(change.wanted, change.reason, change.needs) for change in held[1:3]] == [
+            (Action.CREATE, "Thing/b comes first, and is blocked", "do it"),
+            (Action.CREATE, "Thing/a comes first, and is blocked", "do it"),
+        ]
