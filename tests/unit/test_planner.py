@@ -521,6 +521,16 @@ def test_what_no_kind_stands_for_any_more_is_left_out() -> None:
     assert list(planner.cases([], {}, {gone: known}, {}, lambda name: VENDOR if name == "Thing" else None, SETTING)) == []
 
 
+@pytest.mark.parametrize(
+    ("ago", "expected"),
+    [(84, Action.WAIT), (86, Action.CREATE), (-2, Action.WAIT), (-86, Action.CREATE)],
+    ids=["just now", "long ago", "by a clock ahead of ours", "our clock was set back"],
+)
+def test_what_was_confirmed_lately_and_is_not_shown_is_not_made_again(ago: int, expected: Action) -> None:
+    known = entry(WINDOWS[Phase.UPCOMING], changed=NOW - timedelta(seconds=ago))
+    assert decide(VENDOR, wanted(Phase.UPCOMING), ABSENT, known).action is expected
+
+
 # --- what depends on what ---------------------------------------------------------------------------------------------
 
 
