@@ -334,6 +334,8 @@ class Engine:
             if seen is None or address in world.intents or planner.lags(newest, seen, self._kind(address.kind), now):
                 continue
             entry = planner.current(newest, seen)
+            if want and want.account != newest.account:
+                continue  # it was not looked for where it lives
             if want and not seen.unread and seen.window == want.window and seen.values == want.values:
                 continue  # just as the manifests want it now, whatever was applied before
             fields = planner.drift(entry, seen, seal=self._ledger.seal, now=now, reach=self._kind(address.kind).observable)

@@ -125,11 +125,37 @@ def decide(case: Case) -> Change:
         case = replace(case, entry=current(newer, case.seen))
     if case.want is None:
         return _unwanted(case)
+    if _elsewhere(case):
+        return _left_behind(case)
     case = _seen_in_time(case)
     change = _renaming(case, _decided(case))
     if newer is not None and newer is not case.entry and change.action is Action.NOOP:
         return replace(change, action=Action.ADOPT, reason=f"kept: {newer.id}, which was to replace it, is gone")
     return change
+
+
+def _elsewhere(case: Case) -> bool:
+    """Whether ours still lives in the account that it was made in, and not in the one that is declared now.
+
+    An account that shows the same object only has another name.
+    """
+    want, entry, seen = case.want, case.entry, case.seen
+    assert want is not None
+    if entry is None or entry.ended or entry.account == want.account:
+        return False
+    over = entry.window is not None and entry.window.end is not None and entry.window.end <= case.now
+    return not over and not (seen.presence is not Presence.ABSENT and seen.id == entry.id)
+
+
+def _left_behind(case: Case) -> Change:
+    """Made in the new account, it would run twice: nothing reads or deletes the old one any more."""
+    assert case.want is not None
+    assert case.entry is not None
+    old, new = case.entry.account, case.want.account
+    needs = f"set metadata.account: {old}; to move it, remove its manifest, apply, and declare it again"
+    return _change(
+        case, Action.BLOCKED, f"it lives in account {old}, and account {new} does not show it", wanted=Action.REPLACE, needs=needs
+    )
 
 
 def _decided(case: Case) -> Change:
@@ -389,7 +415,7 @@ def _relay_over(case: Case) -> Change:
         planned = case.entry.window if case.entry else None
         if planned and planned.end and planned.end > case.now:
             return _guarded(
-                case, Action.STOP, "its window was cut short and is over", policy=OnAirChange.APPLY, window=planned, cost=_rest_of_air(case)
+                case, Action.STOP, "its window was cut short, ON AIR", policy=OnAirChange.APPLY, window=planned, cost=_rest_of_air(case)
             )
         return _change(case, Action.STOP, "overrun: its window is over and it is still on air")
     if case.seen.stage is Stage.WAITING:

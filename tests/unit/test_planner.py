@@ -531,6 +531,22 @@ def test_what_was_confirmed_lately_and_is_not_shown_is_not_made_again(ago: int, 
     assert decide(VENDOR, wanted(Phase.UPCOMING), ABSENT, known).action is expected
 
 
+@pytest.mark.parametrize(
+    ("seen", "known", "expected"),
+    [
+        (ABSENT, {}, Action.BLOCKED),
+        (replace(live(Stage.WAITING, window=WINDOWS[Phase.UPCOMING]), id="id-2"), {}, Action.BLOCKED),
+        (live(Stage.WAITING, window=WINDOWS[Phase.UPCOMING]), {}, Action.NOOP),
+        (ABSENT, {"ended": True}, Action.CREATE),
+        (ABSENT, {"window": WINDOWS[Phase.ENDED]}, Action.CREATE),
+    ],
+    ids=["not there", "another one there", "the account has a new name", "ended", "over"],
+)
+def test_what_lives_in_another_account_is_not_made_twice(seen: Observed, known: dict, expected: Action) -> None:
+    want = replace(wanted(Phase.UPCOMING), account="second")
+    assert decide(VENDOR, want, seen, entry(**{"window": WINDOWS[Phase.UPCOMING], **known})).action is expected
+
+
 # --- what depends on what ---------------------------------------------------------------------------------------------
 
 
