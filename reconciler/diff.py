@@ -122,11 +122,13 @@ def filled(live: Values, *, unread: Collection[str], applied: Values | None) -> 
     for path in unread:
         *above, last = path.split(".")
         source: Any = applied
-        target = whole
         for key in above:
             source = source.get(key) if isinstance(source, Mapping) else None
+        if not isinstance(source, Mapping) or last not in source:
+            continue
+        target = whole
+        for key in above:
             target[key] = dict(target.get(key) or {})
             target = target[key]
-        if isinstance(source, Mapping) and last in source:
-            target[last] = source[last]
+        target[last] = source[last]
     return whole

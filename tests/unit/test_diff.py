@@ -70,4 +70,5 @@ def test_a_live_path_is_hidden_where_the_declared_one_holds_a_secret() -> None:
 def test_filled_completes_the_read_from_the_record() -> None:
     live, applied = {"a": 1, "d": {"x": 1}}, {"a": 9, "b": 2, "d": {"x": 9, "y": 3}}
     assert diff.filled(live, unread={"b", "d.y"}, applied=applied) == {"a": 1, "b": 2, "d": {"x": 1, "y": 3}}
+    assert diff.filled(live, unread={"e.z"}, applied=applied) == live, "no block is made up for what the record does not hold either"
     assert diff.filled({}, unread={""}, applied=applied) == applied
