@@ -52,7 +52,7 @@ class InvalidManifests(ReconcilerError):
     exit_code = 65
 
     def __init__(self, diagnostics: Sequence[Diagnostic], message: str = "") -> None:
-        first = next((one for one in diagnostics if one.rule), None)
+        first = next((one for one in sorted(diagnostics, key=lambda one: one.severity.value != "error") if one.rule), None)
         next_step = "reconciler validate"
         if first is not None:
             next_step = first.help if first.help.startswith("export ") else f"reconciler explain {first.rule}"

@@ -12,7 +12,7 @@ from typing import IO, Any, NamedTuple, NoReturn
 
 import click
 
-from reconciler.cli._given import Given, add_global_options
+from reconciler.cli._given import Given, add_global_options, name_in_environment
 
 
 class Listed(NamedTuple):
@@ -47,6 +47,8 @@ COMMANDS = {
     "version": Listed("start", "version", "Print versions."),
 }
 
+WIDEST_HELP = 100  # columns
+
 LATER = ("fmt", "export", "dump", "timeline", "simulate", "wait", "controller")
 """Designed, and not there yet: no spelling mistakes."""
 
@@ -65,7 +67,7 @@ class LazyGroup(click.Group):
         if listed is None:
             return None
         command: click.Command = getattr(importlib.import_module(f"{__name__}.{listed.module}"), listed.name)
-        return add_global_options(command)
+        return name_in_environment(add_global_options(command), f"RECONCILER_{name}")
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args[:1] and args[0] in LATER:
@@ -90,7 +92,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     invoke_without_command=False,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RECONCILER", "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RECONCILER"},
     epilog="Every flag can come from the environment: RECONCILER_<COMMAND>_<FLAG>, like RECONCILER_PLAN_OUT.",
 )
 def cli() -> None:
@@ -105,7 +107,7 @@ def cli() -> None:
     """
 
 
-add_global_options(cli, shown=True)
+name_in_environment(add_global_options(cli, shown=True), "RECONCILER")
 
 
 class Terminated(KeyboardInterrupt):
@@ -152,7 +154,7 @@ def run(args: Sequence[str]) -> int:
 
 
 def _invoke(args: list[str]) -> int:
-    with cli.make_context("reconciler", args) as ctx:
+    with cli.make_context("reconciler", args, terminal_width=_width()) as ctx:
         try:
             code = cli.invoke(ctx)
             return code if isinstance(code, int) else 0
@@ -164,6 +166,15 @@ def _invoke(args: list[str]) -> int:
             from reconciler.cli._failures import told
 
             return told(wrong, ctx)
+
+
+def _width() -> int:
+    """For helps, what click would find; its own way loads the archive formats behind shutil, a twentieth of `--help`."""
+    try:
+        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
+    except (AttributeError, OSError, ValueError):
+        columns = 0
+    return max(min(columns or 80, WIDEST_HELP) - 2, 50)
 
 
 def _terminate(*_: Any) -> None:

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from reconciler.cli._given import Negatable
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -41,7 +43,9 @@ def choosing(function: F) -> F:
                 "--exclude", "excludes", multiple=True, metavar="ADDR", shell_complete=addresses, help="All but this; repeatable."
             ),
             click.option("-l", "--selector", multiple=True, metavar="LABEL=VALUE", help="Only what carries these labels."),
-            click.option("--prune/--no-prune", default=True, help="Delete what is owned and in no manifest.  [default: prune]"),
+            click.option(
+                "--prune/--no-prune", cls=Negatable, default=True, help="Delete what is owned and in no manifest.  [default: prune]"
+            ),
             click.option(
                 "--allow-on-air", multiple=True, metavar="ADDR", shell_complete=addresses, help="May be touched while on air; repeatable."
             ),
@@ -58,7 +62,7 @@ auto_approve = click.option("--auto-approve", is_flag=True, help="Don't ask.")
 parallelism = click.option(
     "--parallelism", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N", help="Changes side by side."
 )
-wait = click.option("--wait/--no-wait", default=True, help="Wait until new objects are ready.  [default: wait]")
+wait = click.option("--wait/--no-wait", cls=Negatable, default=True, help="Wait until new objects are ready.  [default: wait]")
 untrusted = click.option(
     "--untrusted", is_flag=True, help="For a stranger's change: no environment, no file references, no credential, no network."
 )

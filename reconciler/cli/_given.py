@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 
-@dataclass(slots=True)
 class Given:
-    """The values of the global options."""
+    """The values of the global options. No dataclass: making one would be a tenth of `--help`."""
 
     directory: str = ""
     environment: str = ""
@@ -26,7 +25,9 @@ class Given:
     no_input: bool = False
     lock_timeout: str = "0s"
     log_format: str = "text"
-    _rank: dict[str, int] = field(default_factory=dict)
+
+    def __init__(self) -> None:
+        self._rank: dict[str, int] = {}
 
     def keep(self, name: str, value: Any, rank: int) -> None:
         if name == "report":
@@ -82,3 +83,30 @@ def add_global_options(command: click.Command, *, shown: bool = False) -> click.
     if not shown and command.epilog is None:
         command.epilog = "Global options, like -C, -e, -o, --tz and -v, stand before or after the command: reconciler --help."
     return command
+
+
+def name_in_environment(command: click.Command, prefix: str) -> click.Command:
+    """Names every flag in the environment as it is typed, like RECONCILER_APPLY_TARGET; click would name it as our code does, TARGETS."""
+    for option in command.params:
+        flag = next((name for name in option.opts if name.startswith("--")), "")
+        if flag and option.envvar is None:
+            option.envvar = _variable(prefix, flag[2:])
+    if isinstance(command, click.Group) and prefix != "RECONCILER":
+        for name, child in command.commands.items():
+            name_in_environment(child, f"{prefix}_{name}")
+    return command
+
+
+def _variable(*words: str) -> str:
+    return "_".join(words).upper().replace("-", "_")
+
+
+class Negatable(click.Option):
+    """`--prune/--no-prune`: RECONCILER_PLAN_PRUNE=0 and RECONCILER_PLAN_NO_PRUNE=1 mean the same."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        told = super().resolve_envvar_value(ctx)
+        if told is not None:
+            return told
+        denied = os.environ.get(_variable(ctx.auto_envvar_prefix or "", self.secondary_opts[0][2:]))
+        return str(not click.BOOL.convert(denied, self, ctx)) if denied else None

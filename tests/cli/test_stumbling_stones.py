@@ -199,3 +199,64 @@ def on_a_terminal(columns: int, *args: str) -> list[str]:
     os.close(ours)
     assert running.returncode == 0, shown
     return [re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line) for line in shown.decode().splitlines()]
+
+
+# --- flags from the environment ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "planned"),
+    [
+        ("RECONCILER_PLAN_TARGET", "RelayTask/a", {"RelayTask/a"}),
+        ("RECONCILER_PLAN_EXCLUDE", "RelayTask/a RelayTask/b", {"RelayTask/c"}),
+        ("RECONCILER_PLAN_SELECTOR", "team=none", set()),
+        ("RECONCILER_PLAN_TARGETS", "RelayTask/a", {"RelayTask/a"}),
+    ],
+)
+def test_a_flag_is_named_in_the_environment_as_it_is_typed(
+    name: str, value: str, planned: set[str], project: Path, emulated: Emulated, reconciler: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in "abc":
+        (project / f"manifests/{one}.yaml").write_text(relay(one, title=one), encoding="utf-8")
+    monkeypatch.setenv(name, value)
+    assert {change["address"] for change in reconciler("plan", "-o", "json").json["changes"]} == planned
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "deletes"),
+    [("NO_PRUNE", "1", 0), ("NO_PRUNE", "0", 1), ("PRUNE", "0", 0), ("PRUNE", "1", 1), ("NO_PRUNE", "", 1)],
+)
+def test_what_is_denied_with_no_can_be_denied_in_the_environment(
+    name: str, value: str, deletes: int, project: Path, emulated: Emulated, reconciler: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in "ab":
+        (project / f"manifests/{one}.yaml").write_text(relay(one, title=one), encoding="utf-8")
+    assert reconciler("apply", "--auto-approve").code == 0
+    (project / "manifests/b.yaml").unlink()
+    monkeypatch.setenv(f"RECONCILER_PLAN_{name}", value)
+    assert reconciler("plan", "-o", "json").json["summary"]["delete"] == deletes
+
+
+def test_the_environment_of_a_project_can_come_from_the_environment(
+    project: Path, emulated: Emulated, reconciler: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    for name in ("RECONCILER_ENV", "RECONCILER_PLAN_ENV"):
+        with monkeypatch.context() as there:
+            there.setenv(name, "nowhere")
+            said = reconciler("plan")
+            assert (said.code, "there is no environment 'nowhere'" in said.err) == (64, True)
+
+
+def test_the_next_step_is_about_an_error_before_a_warning(project: Path, reconciler: Command) -> None:
+    warned = """\
+apiVersion: broadcast.reconciler/v1
+kind: RecordingSession
+metadata: {name: hall}
+spec: {appId: 661e0000000000000000543c, roomId: Room1, storage: {tos: {accountId: "2100000990", region: cn-beijing, bucket: b}}}
+"""
+    (project / "manifests/a.yaml").write_text(warned, encoding="utf-8")
+    (project / "manifests/b.yaml").write_text(relay("b", title="一" * 24), encoding="utf-8")
+    said = reconciler("validate")
+    assert "warning[RC254]" in said.out
+    assert said.err == "Next: reconciler explain RC112\n"
