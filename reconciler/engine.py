@@ -148,7 +148,7 @@ class Engine:
         self._pacer = Pacer(clock)
         self._halt = threading.Event()
         self._side = 1 if parallelism == 1 else 8
-        self._observer = Observer(workspace=workspace, kinds=kinds, ledger=ledger, courier=self._reader, threads=parallelism != 1)
+        self._observer = Observer(workspace=workspace, kinds=kinds, ledger=ledger, courier=self._courier, threads=self._side > 1)
 
     def halt(self) -> None:
         """Start nothing new. Safe to call from a signal handler."""
@@ -163,11 +163,19 @@ class Engine:
     def _kind(self, name: str) -> Kind:
         return self._observer.kind(name)
 
-    def _courier(self, account: str, on_pause: Callable[[Pause], None] | None = None) -> Courier:
-        return Courier(account, self._transports, self._clock, self._pacer, side=self._side, halted=self._halt.is_set, on_pause=on_pause)
-
-    def _reader(self, account: str, abandoned: Callable[[], bool]) -> Courier:
-        return Courier(account, self._transports, self._clock, self._pacer, side=self._side, halted=self._halt.is_set, abandoned=abandoned)
+    def _courier(
+        self, account: str, on_pause: Callable[[Pause], None] | None = None, abandoned: Callable[[], bool] = lambda: False
+    ) -> Courier:
+        return Courier(
+            account,
+            self._transports,
+            self._clock,
+            self._pacer,
+            side=self._side,
+            halted=self._halt.is_set,
+            abandoned=abandoned,
+            on_pause=on_pause,
+        )
 
     # --- plan ---------------------------------------------------------------------------------------------------------
 

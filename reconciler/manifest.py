@@ -116,7 +116,7 @@ class Loaded:
     def require(self) -> Loaded:
         """Itself. Raises InvalidManifests when there is a mistake."""
         if self.errors:
-            raise InvalidManifests(self.diagnostics, f"{len(self.errors)} mistake{'s'[: len(self.errors) > 1]} in the manifests")
+            raise InvalidManifests(self.diagnostics, f"{scalars.counted(len(self.errors), 'mistake')} in the manifests")
         return self
 
 

@@ -578,7 +578,10 @@ class Kind:
     # what is done
 
     def observe(self, ask: Sequence[Lookup]) -> Steps[Survey]:
-        """Total: one answer for every lookup, all of one account."""
+        """Total: one answer for every lookup, all of one account.
+
+        What is read whatever is asked, like a list, comes first: `ask` may still be on its way, and whoever looks at it waits.
+        """
         raise NotImplementedError
 
     def create(self, want: Desired) -> Steps[str]:

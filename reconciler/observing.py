@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from reconciler import planner, settling
 from reconciler.courier import Courier
@@ -38,6 +38,12 @@ Group = tuple[str, str]
 """An account and the name of a kind."""
 
 
+class Opener(Protocol):
+    """Opens the way to an account's vendors; once `abandoned`, nothing more is sent on it."""
+
+    def __call__(self, account: str, *, abandoned: Callable[[], bool] = ...) -> Courier: ...
+
+
 @dataclass(slots=True)
 class World:
     """What the vendors' reads and the ledger said at one instant; settling corrects it in place."""
@@ -62,7 +68,7 @@ class Observer:
         workspace: str,
         kinds: Callable[[str], Kind | None],
         ledger: Ledger,
-        courier: Callable[[str, Callable[[], bool]], Courier],
+        courier: Opener,
         threads: bool,
     ) -> None:
         self._workspace = workspace
@@ -124,7 +130,7 @@ class Observer:
     def _surveys(self, asks: Mapping[Group, list[Lookup]]) -> Iterator[tuple[Group, Survey]]:
         if not self._threads or (len(asks) < 2 and not self._begun):
             for (account, kind), lookups in asks.items():
-                yield (account, kind), self._courier(account, lambda: False).run(self.kind(kind).observe(lookups))
+                yield (account, kind), self._courier(account).run(self.kind(kind).observe(lookups))
             return
         begun = {group: self._begun.pop(group) if group in self._begun else self._start(*group) for group in asks}
         self.abandon()
@@ -138,7 +144,7 @@ class Observer:
 
     def _start(self, account: str, kind: str) -> _Conversation:
         ended = threading.Event()
-        courier = self._courier(account, ended.is_set)
+        courier = self._courier(account, abandoned=ended.is_set)
         return _Conversation(f"{kind} of {account}", lambda lookups: courier.run(self.kind(kind).observe(lookups)), ended)
 
     # what is asked

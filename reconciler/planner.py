@@ -143,8 +143,12 @@ def _elsewhere(case: Case) -> bool:
     assert want is not None
     if entry is None or entry.ended or entry.account == want.account:
         return False
-    over = entry.window is not None and entry.window.end is not None and entry.window.end <= case.now
-    return not over and not (seen.presence is not Presence.ABSENT and seen.id == entry.id)
+    return not _over(entry, case.now) and not (seen.presence is not Presence.ABSENT and seen.id == entry.id)
+
+
+def _over(entry: Entry, now: datetime) -> bool:
+    """Whether the window that was last applied has ended."""
+    return entry.window is not None and entry.window.end is not None and entry.window.end <= now
 
 
 def _left_behind(case: Case) -> Change:
@@ -336,7 +340,7 @@ def _unwanted(case: Case) -> Change:
         )  # fmt: skip
     if entry is None or (seen.presence is Presence.ABSENT and not _unverifiable(case)):
         return _change(case, Action.FORGET, f"{why}, and gone at the vendor")
-    over = entry.window is not None and entry.window.end is not None and entry.window.end <= case.now
+    over = _over(entry, case.now)
     if seen.presence is Presence.ENDED or entry.ended or (over and not case.running and seen.stage is not Stage.WAITING):
         return _change(case, Action.FORGET, f"{why}, and over")
     if entry.retain:
@@ -762,8 +766,7 @@ def drift(entry: Entry, seen: Observed, *, seal: Seal, now: datetime, reach: tim
 
     An ended object has not drifted. What started longer ago than the vendor's reads `reach` is not seen, and not gone.
     """
-    over = entry.ended or (entry.window is not None and entry.window.end is not None and entry.window.end <= now)
-    if over or seen.presence in (Presence.ENDED, Presence.UNKNOWN):
+    if entry.ended or _over(entry, now) or seen.presence in (Presence.ENDED, Presence.UNKNOWN):
         return None
     if seen.presence is Presence.ABSENT:
         return None if reach and entry.started and now - entry.started > reach else ()

@@ -72,7 +72,7 @@ class LazyGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args[:1] and args[0] in LATER:
             raise click.UsageError(f"{args[0]} is not in this version yet", ctx)
-        if args[:1] and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+        if args[:1] and not args[0].startswith("-") and _ALIASES.get(args[0], args[0]) not in COMMANDS:
             from reconciler.mistakes import did_you_mean
 
             near = did_you_mean(args[0], [*COMMANDS, *_ALIASES])

@@ -14,18 +14,10 @@ from reconciler.kinds import Registry
 from reconciler.ledger import Ledger, open_ledger
 from reconciler.model import Action, Address, Call, Entry, Reply
 from tests.fakes import StillClock
+from tests.unit.test_spared_work import CUP
 
 PATIENCE = 60.0  # seconds; only a broken program needs them
 HOME = Address("RelayTask", "cup")
-CUP = """\
-apiVersion: broadcast.reconciler/v1
-kind: RelayTask
-metadata: {name: cup}
-schedule: {start: "2026-11-21T13:00:00Z", end: "2026-11-21T14:00:00Z"}
-spec:
-  source: {url: "http://pull.example.com/live/cup.flv"}
-  destination: {url: "rtmp://push.example.com/live/cup"}
-"""
 
 
 class Vendor:
