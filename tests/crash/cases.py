@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.crash.harness import CLIPS, FAULTS, RELAYS, SESSIONS, SHIFTING, VERBS, WHENS, WORLDS, Case, empty, run
+from tests.crash.harness import CLIPS, FAULTS, RELAYS, SESSIONS, SHIFTING, VERBS, WHENS, WORLDS, Case, Trial, aftermaths, empty, run
 from tests.scenarios.test_whole_loop import KINDS
 
+AFTERMATHS = 5  # continuations of one first attack in the long suite
 GAPS = (0, 20, 45, 80, 100)  # seconds until somebody runs it again: at once, within the horizon, beyond it
 WORLDS_OF: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(RELAYS, ("", "lag", "replica", "repeat", "skip", "ahead", "behind", "slow", "elsewhere")),
@@ -44,11 +45,11 @@ class Sweep:
     ran: int = 0
     failures: list[str] = field(default_factory=list)
 
-    def attempt(self, case: Case, folder: Path, **how: Any) -> tuple[int, int]:
+    def attempt(self, case: Case, folder: Path, tried: Callable[[Case], Trial] | None = None) -> tuple[int, int]:
         """Runs one case, and writes down the line that replays it if it fails. Returns (points, writes) of the attacked life."""
         self.ran += 1
         try:
-            trial = run(case, folder, **how)
+            trial = tried(case) if tried else run(case, folder)
             return trial.points, trial.writes
         except Exception as wrong:  # whatever it is, the case failed
             text = str(wrong) or type(wrong).__name__
@@ -74,7 +75,9 @@ def sweep(
     if not exhaustive:
         mixed = beyond([plain, *singles], max(points.values()), draw)
         while done.ran < budget and len(done.failures) < patience:
-            done.attempt(next(mixed), folder)
+            first, tried = next(mixed), aftermaths(folder)
+            for one in (first, *itertools.islice(mixed, AFTERMATHS - 1)):
+                done.attempt(replace(first, then=one.then, again=one.again, gap=one.gap), folder, tried)
         return done
     if endless and len(singles) > budget // 3:  # a small sample still has room for kills
         singles = draw.sample(singles, budget // 3)

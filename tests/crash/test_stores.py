@@ -15,7 +15,7 @@ from reconciler.errors import Stale
 from reconciler.ledger import open_ledger
 from reconciler.vendors import Transports
 from tests.crash.cases import Sweep, beyond, spoilt
-from tests.crash.harness import ENV, HTTP, KIND_OF, VERBS, Case, Trial, check, declared, empty, workplace
+from tests.crash.harness import ENV, HTTP, KIND_OF, VERBS, Case, Trial, check, declared, empty, run, workplace
 from tests.ledger.conftest import server  # noqa: F401 - a fixture
 from tests.scenarios.test_whole_loop import KINDS
 
@@ -62,7 +62,7 @@ def test_a_sample_of_the_faults_over_each_store(kind: str, places: Places, recor
     done = Sweep()
     with workplace() as folder:
         for case in lines(kind, 12):
-            done.attempt(case, folder, store=places())
+            done.attempt(case, folder, lambda case: run(case, folder, store=places()))
     record_property("cases", done.ran)
     assert not done.failures, "\n".join(done.failures)
 
