@@ -19,8 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from reconciler import mistakes, rules, scalars, schedule, sketch, sources, timeline, yamltree
-from reconciler.cache import Cache
+from reconciler import mistakes, plainyaml, rules, scalars, schedule, sketch, sources, timeline, yamltree
 from reconciler.errors import InvalidManifests
 from reconciler.memory import uncollected
 from reconciler.mistakes import Mistake, did_you_mean, misplaced_environment, quoted, unknown_keys, wrong_type
@@ -120,28 +119,21 @@ class Loaded:
         return self
 
 
-def load(
-    selection: Selection | Iterable[Path], *, project: Project, kinds: Kinds, stdin: bytes | None = None, cache: Cache | None = None
-) -> Loaded:
-    """Reads the selected files. Never raises for what is in them: mistakes become diagnostics.
-
-    With a `cache` a file of sound YAML is not parsed again until it or this program change.
-    """
+def load(selection: Selection | Iterable[Path], *, project: Project, kinds: Kinds, stdin: bytes | None = None) -> Loaded:
+    """Reads the selected files. Never raises for what is in them: mistakes become diagnostics."""
     if not isinstance(selection, Selection):
         selection = Selection(tuple(selection), whole=True)
     with uncollected():
-        return _load(selection, project, kinds, stdin, cache)
+        return _load(selection, project, kinds, stdin)
 
 
-def _load(selection: Selection, project: Project, kinds: Kinds, stdin: bytes | None, cache: Cache | None) -> Loaded:
+def _load(selection: Selection, project: Project, kinds: Kinds, stdin: bytes | None) -> Loaded:
     reader = _Reader(project, kinds)
     settings = _settings(project)
     digest = hashlib.blake2b(settings, digest_size=16)
     for source, data in _sources(selection, project, stdin, reader.diagnostics):
         digest.update(source.name.encode() + b"\0" + source.digest)
-        reader.file(source, data, cache)
-    if cache is not None and selection.whole:
-        cache.prune()
+        reader.file(source, data)
     diagnostics = [*selection.diagnostics, *reader.diagnostics]
     read = not any(one.rule in _UNREAD for one in diagnostics)
     diagnostics += _Crossing(reader, whole=selection.whole and read).diagnostics()
@@ -182,18 +174,6 @@ def _sources(selection: Selection, project: Project, stdin: bytes | None, wrong:
         yield Source(name, data, path=path, root=project.root), data
 
 
-def _documents(source: Source, data: bytes, cache: Cache | None) -> Iterable[yamltree.Document]:
-    """The documents of a file, from the cache or parsed and, if their YAML is sound, kept there."""
-    if cache is None:
-        return yamltree.documents(data)
-    if (rows := cache.get(source.digest)) is not None:
-        return (yamltree.Document(index, value, line, column) for index, value, line, column in rows)
-    documents = list(yamltree.documents(data))
-    if not any(document.problems for document in documents):
-        cache.put(source.digest, [(one.index, one.value, one.line, one.column) for one in documents])
-    return documents
-
-
 # --- one document -----------------------------------------------------------------------------------------------------
 
 _REFERENCES = frozenset({"RC024", "RC025", "RC026"})
@@ -213,9 +193,9 @@ class _Reader:
         self.diagnostics: list[Diagnostic] = []
         self.wrong: list[Mistake] = []
 
-    def file(self, source: Source, data: bytes, cache: Cache | None) -> None:
+    def file(self, source: Source, data: bytes) -> None:
         references = b"${" in data
-        for document in _documents(source, data, cache):
+        for document in plainyaml.documents(data) or yamltree.documents(data):
             if document.problems:
                 self.diagnostics += [source.refusal(problem) for problem in document.problems]
             if document.value is not None:

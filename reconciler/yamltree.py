@@ -88,8 +88,8 @@ class Marks(NamedTuple):
 
 def documents(data: bytes) -> Iterator[Document]:
     """Every document of a text, in order. One that cannot be parsed tells why, and reading goes on with the next `---`."""
-    if unfit := _unfit(data):
-        yield Document(0, None, unfit.mark.line, unfit.mark.column, [unfit])
+    if problem := unfit(data):
+        yield Document(0, None, problem.mark.line, problem.mark.column, [problem])
         return
     builder = _Builder(data)
     yield from builder.documents()
@@ -100,7 +100,7 @@ _PRINTABLE = bytes([9, 10, 13, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _ODD = re.compile(rb"\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
 
 
-def _unfit(data: bytes) -> Problem | None:
+def unfit(data: bytes) -> Problem | None:
     """Why these bytes are no text for us."""
     if len(data) > LIMIT:
         return Problem("RC002", f"file has {len(data)} bytes, the limit is {LIMIT}", Mark(1, 1), help="split it into several files")
@@ -140,7 +140,7 @@ _WORDS: dict[str, Any] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
-_ODD_KEYS = frozenset(_WORDS) | {"<<"}
+ODD_KEYS = frozenset(_WORDS) | {"<<"}
 _NUMBER_START = frozenset("+-.0123456789")
 _NUMBER = re.compile(
     r"(?P<whole>[-+]?[0-9]+)"
@@ -150,7 +150,7 @@ _NUMBER = re.compile(
 )
 
 
-def _plain(text: str) -> Any:
+def plain(text: str) -> Any:
     """A plain scalar's value by the core schema; text that is no null, boolean or number stays as it is."""
     if text[:1] not in _NUMBER_START:
         return _WORDS.get(text, text)
@@ -165,10 +165,10 @@ def _plain(text: str) -> Any:
             return int(text, 0)
     if form == "float" and abs(value := float(text)) < math.inf:
         return value
-    raise _BeyondNumbers(f"{_short(text)} is not a number that can be kept")
+    raise BeyondNumbers(f"{_short(text)} is not a number that can be kept")
 
 
-class _BeyondNumbers(ValueError):
+class BeyondNumbers(ValueError):
     pass
 
 
@@ -307,7 +307,7 @@ class _Builder:
         while type(event := following()) is not MappingEndEvent:
             if type(event) is ScalarEvent and event.tag is None and event.anchor is None:
                 key = event.value
-                if (key[:1] in _NUMBER_START or key in _ODD_KEYS) and event.style == "" and not self.plain_key(event):
+                if (key[:1] in _NUMBER_START or key in ODD_KEYS) and event.style == "" and not self.plain_key(event):
                     key = None
             else:
                 key = self.odd_key(event, depth)
@@ -351,8 +351,8 @@ class _Builder:
             if event.tag is not None:
                 return self.tagged(event, text)
             if event.style == "":
-                return _plain(text)
-        except _BeyondNumbers as wrong:
+                return plain(text)
+        except BeyondNumbers as wrong:
             self.refuse("RC009", str(wrong), event, help="write a finite number, or put the text in quotes")
             return text
         if event.style == '"' and not text.isprintable() and any(_odd(c) for c in text):
@@ -362,7 +362,7 @@ class _Builder:
     def tagged(self, event: Any, text: str) -> Any:
         if str(event.tag) in ("!", _CORE + "str"):
             return text
-        value = _plain(text)
+        value = plain(text)
         self.check_tag(event, value)
         return value
 
@@ -384,8 +384,8 @@ class _Builder:
             self.refuse("RC005", "merge keys (<<) are not accepted", event, help="write the fields out")
             return False
         try:
-            value = _plain(text)
-        except _BeyondNumbers:
+            value = plain(text)
+        except BeyondNumbers:
             value = 0
         if isinstance(value, str):
             return True
@@ -517,7 +517,7 @@ class _Walk:
 
 def _walks(data: bytes) -> list[_Walk]:
     found: list[_Walk] = []
-    text = _NO_MORE if _unfit(data) else _Text(data)
+    text = _NO_MORE if unfit(data) else _Text(data)
     while text is not _NO_MORE:
         following = CParser(text.data).get_event
         whole = len(found)

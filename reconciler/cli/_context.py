@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -23,14 +22,10 @@ from reconciler.model import Address, Desired, Event, Place, Plan, Transport
 from reconciler.project import Project, Selection, files, find, source_line
 
 if TYPE_CHECKING:
-    from reconciler.cache import Cache
     from reconciler.engine import Engine, Options, Wanted
     from reconciler.ledger import Ledger
     from reconciler.vendors import Account
     from reconciler.vendors.http import Exchange
-
-
-WORTH_KEEPING = 128 * 1024  # bytes of manifests; fewer are read faster than their cache is looked after
 
 
 _WITH_SLEEP: int | None = getattr(time, "CLOCK_BOOTTIME", None)
@@ -145,19 +140,9 @@ class Scene:
     @cached_property
     def loaded(self) -> Loaded:
         """The manifests; mistakes are in its diagnostics."""
-        selected = self.selected
-        made = load(selected, project=self.project, kinds=self.kinds, stdin=self.stdin, cache=self._cache(selected))
+        made = load(self.selected, project=self.project, kinds=self.kinds, stdin=self.stdin)
         self.session.checked = tuple(str(want.address) for want in made.desired)
         return made
-
-    def _cache(self, selected: Selection) -> Cache | None:
-        """What was read before; None for a small project, and where no key can be kept."""
-        with suppress(OSError):
-            if sum(path.stat().st_size for path in selected.files) >= WORTH_KEEPING:
-                from reconciler.cache import Cache, personal_key
-
-                return Cache(self.project.root / ".reconciler" / "cache", personal_key(self.session.env))
-        return None
 
     def resolve(self, desired: Sequence[Desired]) -> Sequence[Desired]:
         from reconciler.references import resolve

@@ -21,7 +21,7 @@ def starter(name: str, day: date) -> dict[str, str]:
         ".vscode/settings.json": json.dumps(_SETTINGS, indent=2) + "\n",
         ".vscode/extensions.json": json.dumps({"recommendations": ["redhat.vscode-yaml"]}, indent=2) + "\n",
         ".github/workflows/reconciler.yaml": _WORKFLOW,
-        ".gitignore": "# the ledger and the cache; never commit them\n.reconciler/\nplan.json\n",
+        ".gitignore": "# the ledger; never commit it\n.reconciler/\nplan.json\n",
     }
 
 
