@@ -38,6 +38,7 @@ from reconciler.model import (
     Event,
     Kind,
     Match,
+    Need,
     Observed,
     Outcome,
     Pause,
@@ -260,7 +261,7 @@ class Engine:
         owned = sum(not entry.ended for entry in entries.values())
         found = guards.vanished(wanted=len(wanted.desired), owned=owned, files=wanted.files)
         if found:
-            raise Stopped(found[0], reasons=found, next_step="reconciler plan --destroy")
+            raise _stopped(found)
 
     def _refuse_unknown(self, wanted: Wanted, entries: Mapping[Address, Entry], options: Options) -> None:
         """A misspelt --exclude would let through what it is to hold back, and a misspelt --target pass for "no changes"."""
@@ -364,7 +365,7 @@ class Engine:
         for reason in self._guard_reasons(changes, entries, options):
             yield Diagnostic(Severity.WARNING, "RC701", f"apply will stop: {reason}")
 
-    def _guard_reasons(self, changes: Sequence[Change], entries: Mapping[Address, Entry], options: Options) -> list[str]:
+    def _guard_reasons(self, changes: Sequence[Change], entries: Mapping[Address, Entry], options: Options) -> list[Need]:
         owned = sum(not entry.ended for entry in entries.values())
         changes = [one for one in changes if one.action is not Action.DELETE or one.entry]  # a duplicate, or what came late, is no loss
         found = guards.reasons(changes, owned=owned, limits=self._limits, allow_delete=options.allow_delete, destroy=options.destroy)
@@ -531,7 +532,7 @@ class Engine:
         """
         stop = guards.refusals(plan.changes) or self._guard_reasons(plan.changes, self._ledger.entries(), options)
         if stop:
-            raise Stopped(stop[0], reasons=stop, next_step=guards.remedy(stop, "destroy" if options.destroy else "apply"))
+            raise _stopped(stop, "destroy" if options.destroy else "apply")
         with nullcontext(lease) if lease else self.lock() as held:
             if lease is not None:
                 lease.renew()  # the plan may have taken its time
@@ -596,6 +597,10 @@ class Engine:
 
 
 # --- small things -----------------------------------------------------------------------------------------------------
+
+
+def _stopped(reasons: Sequence[Need], verb: str = "apply") -> Stopped:
+    return Stopped(str(reasons[0]), reasons=list(map(str, reasons)), next_step=guards.remedy(reasons, verb))
 
 
 def _claim(thing: str, holder: Desired | Stranger) -> timeline.Claim:

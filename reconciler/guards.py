@@ -1,13 +1,12 @@
-"""Is this plan too dangerous to carry out without a person? Pure: returns the reasons, whole sentences; none means go."""
+"""Is this plan too dangerous to carry out without a person? Pure: returns the reasons, each with the flags that allow it; none means go."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.model import Action, Change, Presence
+from reconciler.model import Action, Change, Need, Presence
 from reconciler.scalars import counted
 
 
@@ -23,7 +22,7 @@ class Limits:
     max_off_air: float | None = None
 
 
-def reasons(changes: Sequence[Change], *, owned: int, limits: Limits, allow_delete: int | None = None, destroy: bool = False) -> list[str]:
+def reasons(changes: Sequence[Change], *, owned: int, limits: Limits, allow_delete: int | None = None, destroy: bool = False) -> list[Need]:
     """Why a person must decide first. `owned` counts the workspace's live objects; `allow_delete` is what the person allowed."""
     found = []
     deletions = sum(change.action is Action.DELETE for change in changes)
@@ -31,11 +30,12 @@ def reasons(changes: Sequence[Change], *, owned: int, limits: Limits, allow_dele
         allowed = allow_delete if allow_delete is not None else _most(owned, limits)
         if deletions > allowed:
             share = f"{deletions} of the {counted(owned, 'object')} this workspace owns"
-            found.append(f"it would delete {share}, more than {allowed}; allow it with --allow-delete {deletions}")
+            flags = f"--allow-delete {deletions}"
+            found.append(Need(f"it would delete {share}, more than {allowed}; allow it with {flags}", flags))
     if limits.max_off_air is not None:
         lost = sum(change.off_air for change in changes if change.writes)
         if lost > limits.max_off_air:
-            found.append(f"it would cost {lost:.0f} s of air, more than guards.maxOffAir of {limits.max_off_air:.0f} s")
+            found.append(Need(f"it would cost {lost:.0f} s of air, more than guards.maxOffAir of {limits.max_off_air:.0f} s"))
     return found
 
 
@@ -45,12 +45,19 @@ def _most(owned: int, limits: Limits) -> int:
     return int(owned * limits.max_delete) if owned >= limits.floor else owned
 
 
-def refusals(changes: Sequence[Change]) -> list[str]:
+def refusals(changes: Sequence[Change]) -> list[Need]:
     """Changes whose manifests say that touching them on air fails the whole plan."""
-    return [f"{change.address}: {change.reason}; needs {change.needs}" for change in changes if change.refused]
+    return [
+        change.needs._replace(text=f"{change.address}: {change.reason}; needs {change.needs}")
+        for change in changes
+        if change.refused and change.needs
+    ]
 
 
-def shrunken(changes: Sequence[Change], *, owned: Mapping[str, int], limits: Limits) -> list[str]:
+_RECREATE = "--allow-recreate"
+
+
+def shrunken(changes: Sequence[Change], *, owned: Mapping[str, int], limits: Limits) -> list[Need]:
     """A vendor that no longer shows half of what we own has cut its list short, or it is another account: nothing is made again then.
 
     `owned` counts the live objects that the ledger knows, by kind; kinds with fewer than `limits.floor` are not looked at.
@@ -61,32 +68,32 @@ def shrunken(changes: Sequence[Change], *, owned: Mapping[str, int], limits: Lim
         if change.entry and not change.entry.ended and change.observed and change.observed.presence is Presence.ABSENT
     )
     return [
-        f"the vendor shows only {owned[kind] - count} of the {owned[kind]} {kind} objects that this workspace owns; "
-        "if the others are really gone, allow it with --allow-recreate"
+        Need(
+            f"the vendor shows only {owned[kind] - count} of the {owned[kind]} {kind} objects that this workspace owns; "
+            f"if the others are really gone, allow it with {_RECREATE}",
+            _RECREATE,
+        )
         for kind, count in sorted(gone.items())
         if owned.get(kind, 0) >= limits.floor and count * 2 > owned[kind]
     ]
 
 
-def vanished(*, wanted: int, owned: int, files: int) -> list[str]:
+def vanished(*, wanted: int, owned: int, files: int) -> list[Need]:
     """A project whose last manifest is gone is a mistake far more often than a wish."""
     if wanted or not owned or not files:
         return []
-    return [f"no manifest declares anything and this workspace owns {counted(owned, 'object')}; to delete them all, use reconciler destroy"]
+    text = f"no manifest declares anything and this workspace owns {counted(owned, 'object')}; to delete them all, use reconciler destroy"
+    return [Need(text, command="reconciler plan --destroy")]
 
 
-_FLAG = re.compile(r"--allow-(?:delete \d+|recreate|on-air [^\s,;]+)")
-_COMMAND = re.compile(r"reconciler .+")
-
-
-def remedy(told: Iterable[str], verb: str = "apply") -> str:
-    """The command that does what `told`, the reasons of a guard or the needs of blocked changes, ask for; "" where it takes an edit.
+def remedy(needs: Iterable[Need], verb: str = "apply") -> str:
+    """The command that does what the reasons of a guard, or blocked changes, ask for; "" where it takes an edit.
 
     `verb` is what was stopped: after a destroy, an apply would make everything again.
     """
     flags: dict[str, None] = {}
-    for text in told:
-        if command := _COMMAND.search(text):
-            return command[0].removesuffix(" ID")
-        flags |= dict.fromkeys(_FLAG.findall(text))
+    for need in needs:
+        if need.command:
+            return need.command
+        flags |= dict.fromkeys([need.flags] if need.flags else [])
     return f"reconciler {verb} {' '.join(flags)}" if flags else ""

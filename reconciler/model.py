@@ -639,6 +639,21 @@ class FieldChange:
     evidence: Evidence = Evidence.LIVE
 
 
+class Need(NamedTuple):
+    """What a person must do before something may be done: `text` says all of it, the rest what a command line can do about it.
+
+    `flags` suffice, given to the command that was stopped; `command` stands by itself; `field` is the manifest field to edit first.
+    """
+
+    text: str
+    flags: str = ""
+    command: str = ""
+    field: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What is to be done about one address, and why.
@@ -659,7 +674,7 @@ class Change:
     off_air: float = 0.0
     fields: tuple[FieldChange, ...] = ()
     evidence: Evidence = Evidence.LIVE
-    needs: str = ""
+    needs: Need | None = None
     warnings: tuple[str, ...] = ()
     boundary: datetime | None = None
     fingerprint: str = ""

@@ -24,6 +24,7 @@ from reconciler.model import (
     Kind,
     Late,
     Match,
+    Need,
     Observed,
     OnAirChange,
     Phase,
@@ -156,7 +157,7 @@ def _left_behind(case: Case) -> Change:
     assert case.want is not None
     assert case.entry is not None
     old, new = case.entry.account, case.want.account
-    needs = f"set metadata.account: {old}; to move it, remove its manifest, apply, and declare it again"
+    needs = Need(f"set metadata.account: {old}; to move it, remove its manifest, apply, and declare it again", field="metadata.account")
     return _change(
         case, Action.BLOCKED, f"it lives in account {old}, and account {new} does not show it", wanted=Action.REPLACE, needs=needs
     )
@@ -247,20 +248,27 @@ def _unsettled(case: Case) -> Change:
         Action.BLOCKED,
         f"the result of {intent.action} sent at {_text(intent.sent)} is unknown; what is not seen by {_text(intent.horizon)} was not done",
         wanted=wanted.get(intent.verb, Action.UPDATE),
-        needs=f"reconciler refresh {case.address}",
+        needs=_refreshed(case),
         unsettled=True,
         boundary=intent.horizon,
     )
+
+
+def _refreshed(case: Case) -> Need:
+    command = f"reconciler refresh {case.address}"
+    return Need(command, command=command)
 
 
 def _unreadable(case: Case) -> Change:
     detail = case.seen.detail or "the vendor's answer says nothing certain"
     if not case.fields:
         return _change(case, Action.NOOP, f"kept as it is: {detail}", warnings=(f"cannot be verified: {detail}",))
-    return _change(case, Action.BLOCKED, f"cannot be verified: {detail}", wanted=Action.UPDATE, needs="look at it in the vendor's console")
+    needs = Need("look at it in the vendor's console")
+    return _change(case, Action.BLOCKED, f"cannot be verified: {detail}", wanted=Action.UPDATE, needs=needs)
 
 
 def _twin(case: Case) -> Change:
+    command = f"reconciler import {case.address}"
     if case.seen.also:
         ids = ", ".join((case.seen.id, *case.seen.also))
         return _change(
@@ -268,14 +276,15 @@ def _twin(case: Case) -> Change:
             Action.BLOCKED,
             f"ambiguous: several live objects look like it, and none is in the ledger: {ids}",
             wanted=Action.ADOPT,
-            needs=f"adopt one of them: reconciler import {case.address} ID",
+            needs=Need(f"adopt one of them: {command} ID", command=command),
         )
+    command += f" {shlex.quote(case.seen.id)}"
     return _change(
         case,
         Action.BLOCKED,
         f"a live twin that is not ours exists: {case.seen.id}",
         wanted=Action.ADOPT,
-        needs=f"adopt it: reconciler import {case.address} {shlex.quote(case.seen.id)}",
+        needs=Need(f"adopt it: {command}", command=command),
     )
 
 
@@ -335,7 +344,7 @@ def _unwanted(case: Case) -> Change:
         return _change(case, Action.DELETE, "came to life late, when it was believed gone", on_air=False)
     if _unseen_yet(case):
         return _change(
-            case, Action.BLOCKED, f"{why}, {_unseen_text(case)}", wanted=Action.DELETE, needs=f"reconciler refresh {case.address}",
+            case, Action.BLOCKED, f"{why}, {_unseen_text(case)}", wanted=Action.DELETE, needs=_refreshed(case),
             unsettled=True, boundary=_believed_gone(case),
         )  # fmt: skip
     if entry is None or (seen.presence is Presence.ABSENT and not _unverifiable(case)):
@@ -565,21 +574,26 @@ def _may_touch(case: Case) -> bool:
 def _guarded(case: Case, action: Action, reason: str, *, policy: OnAirChange, window: Window | None, cost: float) -> Change:
     """The guard of `time.md`: needs a flag that names the address, or else waits for the end of the window, or refuses."""
     flag = f"--allow-on-air {case.address}"
+    named = Need(flag, flag)
     end = window.end if window else None
     endless = end is None or end <= case.now
     if case.setting.allowed(case.address) and not (endless and policy is not OnAirChange.APPLY and not case.setting.destroy):
         return _change(case, action, reason, on_air=True, off_air=cost)
     if policy is OnAirChange.REFUSE:
         return _change(
-            case, Action.BLOCKED, f"{reason}; onAirChange: refuse", wanted=action, needs=flag, on_air=True, off_air=cost, refused=True
+            case, Action.BLOCKED, f"{reason}; onAirChange: refuse", wanted=action, needs=named, on_air=True, off_air=cost, refused=True
         )
     if endless:
-        needs = flag if policy is OnAirChange.APPLY or case.setting.destroy else f"lifecycle.onAirChange: apply, and {flag}"
-        if case.want is None and needs is not flag:  # no manifest is left to say so
-            needs = f"reconciler destroy --target {case.address} {flag}"
+        if policy is OnAirChange.APPLY or case.setting.destroy:
+            needs = named
+        elif case.want is None:  # no manifest is left to say so
+            command = f"reconciler destroy --target {case.address} {flag}"
+            needs = Need(command, command=command)
+        else:
+            needs = Need(f"lifecycle.onAirChange: apply, and {flag}", field="lifecycle.onAirChange")
         return _change(case, Action.BLOCKED, f"{reason}, with no end in sight", wanted=action, needs=needs, on_air=True, off_air=cost)
     assert end is not None
-    needs = f"{flag}, or apply after {_text(end)}"
+    needs = Need(f"{flag}, or apply after {_text(end)}", flag)
     if policy is OnAirChange.APPLY:
         until = f"{reason} until {_text(end)}"
         return _change(case, Action.BLOCKED, until, wanted=action, needs=needs, on_air=True, off_air=cost, boundary=end)
@@ -614,7 +628,7 @@ def _late(case: Case, action: Action, reason: str) -> Change:
             Action.BLOCKED,
             f"{reason}; {missed} late, and late: fail",
             wanted=action,
-            needs="move its start, or set schedule.late: join",
+            needs=Need("move its start, or set schedule.late: join", field="schedule.late"),
         )
     return _change(case, action, f"{reason}; joins {missed} late, ends as declared")
 
@@ -644,7 +658,7 @@ def _protected(case: Case, wanted: Action) -> Change:
         Action.BLOCKED,
         f"lifecycle.protect forbids to {wanted} it",
         wanted=wanted,
-        needs="set lifecycle.protect: false and apply that first",
+        needs=Need("set lifecycle.protect: false and apply that first", field="lifecycle.protect"),
         on_air=case.running,
     )
 
@@ -689,7 +703,7 @@ def _change(
     reason: str,
     *,
     wanted: Action | None = None,
-    needs: str = "",
+    needs: Need | None = None,
     fields: tuple[FieldChange, ...] | None = None,
     warnings: tuple[str, ...] = (),
     on_air: bool | None = None,

@@ -119,7 +119,7 @@ def _detail(one: Change, now: datetime, look: Look) -> list[tuple[str, object]]:
         ("declared at", one.place or ""),
         ("account", one.account),
         ("reason", look.local(one.reason)),
-        ("needs", look.local(one.needs)),
+        ("needs", look.local(str(one.needs or ""))),
     ]
     if one.observed and one.observed.detail:
         rows.append(("detail", one.observed.detail))

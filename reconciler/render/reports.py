@@ -32,7 +32,7 @@ class Findings:
         if self.plan:
             found += [one for one in self.plan.diagnostics if one not in found]
             found += [
-                Diagnostic(Severity.WARNING, "blocked", f"blocked: {one.reason}", one.place, str(one.address), help=one.needs)
+                Diagnostic(Severity.WARNING, "blocked", f"blocked: {one.reason}", one.place, str(one.address), help=str(one.needs or ""))
                 for one in self.plan.changes
                 if one.action is Action.BLOCKED
             ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -169,7 +168,7 @@ def details(change: Change, look: Look) -> Iterator[str]:
         rows.append(("compared", "with what was last applied: the vendor does not tell"))
     rows += [("note", look.local(warning)) for warning in change.warnings]
     if change.needs:
-        rows.append(("needs", look.local(change.needs)))
+        rows.append(("needs", look.local(str(change.needs))))
     if look.verbosity > 1:
         rows.append(("account", change.account))
         if change.observed and change.observed.id:
@@ -385,21 +384,17 @@ def _next(results: Sequence[Result], blocked: Sequence[Change], verb: str) -> li
             return [one.next_step or "reconciler plan"]
     if any(one.outcome is Outcome.NOT_STARTED for one in results):
         return ["reconciler plan"]
-    flags = guards.remedy([change.needs for change in blocked if change.needs.startswith("--")], verb)
-    ways = [way_out(change, verb) for change in blocked[:1]]
-    return [flags] if ways and flags.startswith(ways[0]) else ways
-
-
-_FIELD = re.compile(r"(?:lifecycle|schedule|spec)\.[A-Za-z.]+")
+    if not blocked or not blocked[0].needs or not blocked[0].needs.flags:
+        return [way_out(change, verb) for change in blocked[:1]]
+    return [guards.remedy((change.needs for change in blocked if change.needs and change.needs.flags), verb)]
 
 
 def way_out(blocked: Change, verb: str = "apply") -> str:
     """The command for a blocked change: the field of the manifest to edit first, or what it needs of `verb`, or a closer look."""
-    if field := _FIELD.search(blocked.needs):
-        return f"reconciler explain {blocked.address.kind}.{field[0]}"
-    if command := guards.remedy([blocked.needs], verb):
-        return command
-    return f"reconciler get {blocked.address} -v"
+    need = blocked.needs
+    if need and need.field:
+        return f"reconciler explain {blocked.address.kind}.{need.field}"
+    return (need and guards.remedy([need], verb)) or f"reconciler get {blocked.address} -v"
 
 
 def result_line(address: Address, action: str) -> str:

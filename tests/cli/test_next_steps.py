@@ -14,7 +14,7 @@ import reconciler
 from reconciler import errors, guards
 from reconciler.cli import cli
 from reconciler.errors import ReconcilerError
-from reconciler.model import Action, Address, Change
+from reconciler.model import Action, Address, Change, Need
 from reconciler.render.text import way_out
 from tests.cli.conftest import Command, Emulated, Said, relay
 
@@ -80,31 +80,29 @@ def taken(step: str) -> None:
 @pytest.mark.parametrize(
     ("needs", "command"),
     [
-        ("--allow-on-air RelayTask/a", "reconciler apply --allow-on-air RelayTask/a"),
-        ("--allow-on-air RelayTask/a, or apply after 2026-11-20T23:30:00Z", "reconciler apply --allow-on-air RelayTask/a"),
-        ("lifecycle.onAirChange: apply, and --allow-on-air RelayTask/a", "reconciler explain RelayTask.lifecycle.onAirChange"),
-        ("reconciler refresh RelayTask/a", "reconciler refresh RelayTask/a"),
-        ("adopt it: reconciler import RelayTask/a 'x y'", "reconciler import RelayTask/a 'x y'"),
-        ("adopt one of them: reconciler import RelayTask/a ID", "reconciler import RelayTask/a"),
-        ("set lifecycle.protect: false and apply that first", "reconciler explain RelayTask.lifecycle.protect"),
-        ("move its start, or set schedule.late: join", "reconciler explain RelayTask.schedule.late"),
-        ("look at it in the vendor's console", "reconciler get RelayTask/a -v"),
+        pytest.param(Need("x", flags="--allow-on-air RelayTask/a"), "reconciler apply --allow-on-air RelayTask/a", id="a flag"),
+        pytest.param(Need("x", field="lifecycle.protect"), "reconciler explain RelayTask.lifecycle.protect", id="a field"),
+        pytest.param(Need("x", field="metadata.account"), "reconciler explain RelayTask.metadata.account", id="another field"),
+        pytest.param(Need("x", command="reconciler import RelayTask/a 'x y'"), "reconciler import RelayTask/a 'x y'", id="a command"),
+        pytest.param(Need("--allow-on-air X: ask reconciler destroy"), "reconciler get RelayTask/a -v", id="prose is never read"),
+        pytest.param(None, "reconciler get RelayTask/a -v", id="nothing is known"),
     ],
 )
-def test_the_way_out_of_a_blocked_change(needs: str, command: str) -> None:
+def test_the_way_out_of_a_blocked_change(needs: Need | None, command: str) -> None:
     assert way_out(Change(Address("RelayTask", "a"), Action.BLOCKED, "why", needs=needs)) == command
     taken(command)
 
 
 def test_the_remedy_of_several_guards_names_them_all() -> None:
-    reasons = ["it would delete 9; allow it with --allow-delete 9", "gone; allow it with --allow-recreate", "too much air is lost"]
+    air = Need("too much air is lost: no --allow-on-air X, no reconciler command helps")
+    reasons = [Need("it would delete 9", "--allow-delete 9"), Need("gone", "--allow-recreate"), air]
     assert guards.remedy(reasons) == "reconciler apply --allow-delete 9 --allow-recreate"
-    assert guards.remedy(["too much air is lost"]) == ""
+    assert guards.remedy([air]) == ""
 
 
 def test_after_a_destroy_nothing_says_apply() -> None:
     """It would make again what was just deleted."""
-    held = Change(Address("RelayTask", "a"), Action.BLOCKED, "why", needs="--allow-on-air RelayTask/a")
+    held = Change(Address("RelayTask", "a"), Action.BLOCKED, "why", needs=Need("x", "--allow-on-air RelayTask/a"))
     assert way_out(held, "destroy") == "reconciler destroy --allow-on-air RelayTask/a"
 
 

@@ -33,7 +33,7 @@ from reconciler.errors import InvalidManifests, LedgerError, ReconcilerError, St
 from reconciler.kinds import Registry
 from reconciler.ledger import Ledger, open_ledger
 from reconciler.ledger.sqlite import SqliteLedger
-from reconciler.model import Action, Diagnostic, FieldChange, Place, Severity
+from reconciler.model import Action, Diagnostic, FieldChange, Need, Place, Severity
 from reconciler.render import diagnostics, markdown, reports, text
 from reconciler.render import json as documents
 from reconciler.vendors import Transports
@@ -355,7 +355,7 @@ def texts() -> Iterator[Feed]:
             for _ in range(6)
         ]  # fmt: skip
         one = change(
-            Action.UPDATE, bad[0], bad[1], place=Place(bad[2].replace("\0", ""), 3), warnings=(bad[3],), needs=bad[4],
+            Action.UPDATE, bad[0], bad[1], place=Place(bad[2].replace("\0", ""), 3), warnings=(bad[3],), needs=Need(bad[4]),
             fields=(FieldChange("spec.title", bad[5], bad[3]), FieldChange(f"spec.{bad[1]}", [bad[0]], {"x": bad[2], bad[4]: 1})),
         )  # fmt: skip
         wrong = Diagnostic(Severity.ERROR, "RC112", bad[1], Place(bad[2], 1, 1, 3), bad[0], bad[5], help=bad[4])

@@ -14,6 +14,7 @@ from reconciler.model import (
     Diagnostic,
     Entry,
     FieldChange,
+    Need,
     Observed,
     Phase,
     Place,
@@ -68,7 +69,7 @@ def blocked() -> Change:
         stage=Stage.ON_AIR,
         on_air=True,
         off_air=5.0,
-        needs="--allow-on-air RelayTask/cup-final, or apply after 2026-11-20T15:30:00Z",
+        needs=Need("--allow-on-air RelayTask/cup-final, or apply after 2026-11-20T15:30:00Z", "--allow-on-air RelayTask/cup-final"),
         fields=(
             FieldChange("spec.source", "live", "files", replace=True),
             FieldChange("spec.destination.url", Sealed("7f3a" + "0" * 60, push("a").shown), Sealed("91c2" + "0" * 60, push("b").shown)),

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.model import Action, Address, Change, FieldChange, Outcome, Place, Result, Sealed, Window
+from reconciler.model import Action, Address, Change, FieldChange, Need, Outcome, Place, Result, Sealed, Window
 from reconciler.render import text
 from reconciler.render.look import Look, brief, length
 from reconciler.render.safe import width
@@ -226,8 +226,10 @@ def test_an_interrupted_apply_says_so_even_when_nothing_was_begun() -> None:
 
 def test_one_command_allows_all_that_only_a_flag_keeps_back() -> None:
     names = ("cup", "derby")
-    held = [Change(Address("RelayTask", one), Action.BLOCKED, "ON AIR", needs=f"--allow-on-air RelayTask/{one}") for one in names]
-    locked = Change(Address("RelayTask", "vault"), Action.BLOCKED, "protected", needs="set lifecycle.protect: false and apply that first")
+    held = [
+        Change(Address("RelayTask", one), Action.BLOCKED, "ON AIR", needs=Need("x", f"--allow-on-air RelayTask/{one}")) for one in names
+    ]
+    locked = Change(Address("RelayTask", "vault"), Action.BLOCKED, "protected", needs=Need("edit it", field="lifecycle.protect"))
     shown = text.apply_summary(replace(plan(), changes=(*held, locked)), [], LOOK, verb="Destroy")
     assert shown[-1] == "Next: reconciler destroy --allow-on-air RelayTask/cup --allow-on-air RelayTask/derby"
     shown = text.apply_summary(replace(plan(), changes=(locked, *held)), [], LOOK)

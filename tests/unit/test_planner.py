@@ -20,6 +20,7 @@ from reconciler.model import (
     Late,
     Lifecycle,
     Match,
+    Need,
     Observed,
     OnAirChange,
     Phase,
@@ -272,7 +273,7 @@ def test_a_removal_holds_until_its_object_goes_on_air_or_ends(window: Window | N
 def test_a_twin_blocks_with_the_command_that_adopts_it() -> None:
     change = decide(VENDOR, wanted(Phase.UPCOMING), live(Stage.WAITING, match=Match.TWIN))
     assert change.action is Action.BLOCKED
-    assert "reconciler import Thing/one id-1" in change.needs
+    assert change.needs == Need("adopt it: reconciler import Thing/one id-1", command="reconciler import Thing/one id-1")
 
 
 def test_an_ended_twin_is_nobodys_business() -> None:
@@ -289,7 +290,7 @@ def test_an_unknown_result_blocks_its_address() -> None:
     change = planner.decide(planner.Case(HERE, VENDOR, wanted(Phase.UPCOMING), ABSENT, None, intent, SETTING))
     assert change.action is Action.BLOCKED
     assert change.unsettled
-    assert change.needs == "reconciler refresh Thing/one"
+    assert change.needs == Need("reconciler refresh Thing/one", command="reconciler refresh Thing/one")
 
 
 def test_a_window_cut_short_on_air_is_guarded_and_an_overrun_is_not() -> None:
@@ -429,7 +430,8 @@ def test_what_a_read_does_not_tell_for_certain_is_not_touched(want: Desired | No
 
 def test_several_twins_are_told_and_a_person_chooses() -> None:
     change = decide(VENDOR, wanted(Phase.UPCOMING), live(Stage.WAITING, match=Match.TWIN, also=("id-2",)))
-    assert (change.action, change.needs) == (Action.BLOCKED, "adopt one of them: reconciler import Thing/one ID")
+    assert change.action is Action.BLOCKED
+    assert change.needs == Need("adopt one of them: reconciler import Thing/one ID", command="reconciler import Thing/one")
     assert "id-1, id-2" in change.reason
 
 
