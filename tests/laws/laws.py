@@ -28,7 +28,7 @@ ALL = engine.Options(allow_on_air=(*ON_AIR, "*"))
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: its name, the laws that show it, and `off`, which takes it out of the code. With `red` the law that must then fail."""
+    """One rule: its name, the laws that show it, and `off`, which takes it out of the code, as `how` says in words."""
 
     number: int
     name: str
@@ -308,7 +308,7 @@ def _unknown_is_failed(patch: pytest.MonkeyPatch) -> None:
     ending = outcome._ending
 
     def failed(verdict: outcome.Verdict, *, safe: bool) -> Any:
-        return (Rejected, "failed", "") if verdict is outcome.Verdict.UNCLEAR and not safe else ending(verdict, safe=safe)
+        return (Rejected, "failed") if verdict is outcome.Verdict.UNCLEAR and not safe else ending(verdict, safe=safe)
 
     patch.setattr(outcome, "_ending", failed)
 

@@ -23,8 +23,8 @@ def test_without_the_rule_something_goes_wrong(rule: Rule, tmp_path: Path, monke
         folder.mkdir()
         try:
             law(folder)
-        except (Exception, pytest.fail.Exception) as wrong:
-            red.append(f"{law.__name__}: {type(wrong).__name__}")
+        except (AssertionError, pytest.fail.Exception):  # anything else is a mistake in the switch, and proves nothing
+            red.append(law.__name__)
     assert red, f"rule {rule.number} ({rule.name}) can be switched off unnoticed: {rule.how}"
 
 
