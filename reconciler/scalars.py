@@ -50,6 +50,7 @@ def duration_text(value: int | timedelta) -> str:
     return text or "0s"
 
 
+@lru_cache(maxsize=4096)  # where one window ends another begins
 def instant(text: str) -> datetime:
     """An RFC 3339 date-time with an offset, as UTC."""
     found = _INSTANT.fullmatch(text)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tests.crash.harness import CLIPS, FAULTS, RELAYS, SESSIONS, SHIFTING, VERBS, WHENS, WORLDS, Case, Trial, aftermaths, empty, run
 from tests.scenarios.test_whole_loop import KINDS
 
-AFTERMATHS = 5  # continuations of one first attack in the long suite
+AFTERMATHS = 8  # continuations of one first attack in the long suite
 GAPS = (0, 20, 45, 80, 100)  # seconds until somebody runs it again: at once, within the horizon, beyond it
 WORLDS_OF: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(RELAYS, ("", "lag", "replica", "repeat", "skip", "ahead", "behind", "slow", "elsewhere")),

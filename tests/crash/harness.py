@@ -32,6 +32,7 @@ from reconciler.engine import Engine, Options, Wanted
 from reconciler.errors import ReconcilerError
 from reconciler.kinds import Registry, _relay_list
 from reconciler.ledger import Ledger, holder, open_ledger
+from reconciler.ledger.sqlite import SqliteLedger, _lay_out
 from reconciler.memory import uncollected
 from reconciler.model import Action, Desired, Entry, Intent, Kind
 from reconciler.vendors import Transports
@@ -55,6 +56,7 @@ WINDOW = timedelta(hours=1)
 
 
 FILE = ".reconciler/state.db"
+MEMORY = ":memory:"  # SQLite all the same, without the cost of opening and closing a file for every life
 
 
 class Killed(BaseException):
@@ -261,6 +263,14 @@ class Life:
 _TICK = Request.of("GET", "/_emulator/state")
 
 
+class Outliving(SqliteLedger):
+    """A ledger in memory, which is there for the next life as a file would be."""
+
+    def close(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+
 class Trial:
     """One case being run: a world, a ledger, and as many lives of the process as it takes."""
 
@@ -282,6 +292,7 @@ class Trial:
         self.lives = 0
         self.log: list[Life] = []
         self.onlooker: sqlite3.Connection | None = None
+        self.db = sqlite3.connect(MEMORY, isolation_level=None, check_same_thread=False) if store == MEMORY else None
 
     def seeded(self) -> Trial:
         livepeer.seed(self.world, "default")
@@ -306,6 +317,12 @@ class Trial:
         return life
 
     def open(self) -> Ledger:
+        if self.db is not None:
+            if not self.laid_out():
+                _lay_out(self.db)
+            outliving = Outliving(self.db, MEMORY, workspace="default", clock=self.clock)
+            outliving._introduce(create=True)
+            return outliving
         ledger = open_ledger(self.store, root=self.folder, workspace="default", clock=self.clock, create=True)
         path = self.folder / self.store
         if self.onlooker is None and path.exists():
@@ -314,8 +331,11 @@ class Trial:
             self.onlooker.execute("SELECT name FROM sqlite_master").fetchone()
         return ledger
 
+    def laid_out(self) -> bool:
+        return self.db is not None and self.db.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
+
     def close(self) -> None:
-        """Nobody has the ledger open any more: its file is whole."""
+        """Nobody has the ledger's file open any more: it is whole."""
         if self.onlooker is not None:
             self.onlooker.close()
             self.onlooker = None
@@ -403,7 +423,10 @@ class Trial:
 
     def lose_ledger(self) -> None:
         self.close()
-        shutil.rmtree(self.folder / ".reconciler")
+        if self.db is not None:
+            self.db = sqlite3.connect(MEMORY, isolation_level=None, check_same_thread=False)
+        else:
+            shutil.rmtree(self.folder / ".reconciler")
 
     # a world that was lived in already is copied, not lived again
 
@@ -411,7 +434,11 @@ class Trial:
         self.close()
         world = self.world
         path = self.folder / self.store
-        kept = path.read_bytes() if path.exists() else b""
+        kept = b""
+        if self.db is not None and self.laid_out():
+            kept = self.db.serialize()
+        elif path.exists():
+            kept = path.read_bytes()
         facts = (
             world.clock.now_ms(), self.clock._began, world.data, world.seq, world._ids, world.ledger.events, world.ledger.living,
             world.in_flight, world.landed, self.lives, kept,
@@ -427,7 +454,9 @@ class Trial:
         world.clock.set(now)
         world.ledger.events, world.ledger.living = events, living
         world.cache.clear()
-        if kept:
+        if kept and self.db is not None:
+            self.db.deserialize(kept)
+        elif kept:
             path = self.folder / self.store
             path.parent.mkdir(mode=0o700, exist_ok=True)
             path.write_bytes(kept)
@@ -435,16 +464,16 @@ class Trial:
         return self
 
 
-_FROZEN: dict[tuple[str, str, str], bytes] = {}
+_FROZEN: dict[tuple[str, str, str, str], bytes] = {}
 
 
-def prepared(folder: Path, case: Case) -> Trial:
+def prepared(folder: Path, case: Case, store: str = FILE) -> Trial:
     """A trial in the state before the attack."""
-    key = case.kind, case.verb, case.world
+    key = case.kind, case.verb, case.world, store
     frozen = _FROZEN.get(key)
     if frozen is not None:
-        return Trial(folder, case).thaw(frozen)
-    calm = Trial(folder, replace(case, world="") if case.world in PASSING else case).seeded()
+        return Trial(folder, case, store=store).thaw(frozen)
+    calm = Trial(folder, replace(case, world="") if case.world in PASSING else case, store=store).seeded()
     if case.world in SHIFTING:
         crowd(calm)
     if calm.verb.before and calm.verb.wait:
@@ -459,7 +488,7 @@ def prepared(folder: Path, case: Case) -> Trial:
     calm.emulator.handle(_TICK)  # what ended by itself meanwhile has ended
     _FROZEN[key] = calm.freeze()
     empty(folder)
-    return Trial(folder, case).thaw(_FROZEN[key])
+    return Trial(folder, case, store=store).thaw(_FROZEN[key])
 
 
 def crowd(trial: Trial) -> None:
@@ -495,7 +524,7 @@ def run(case: Case, folder: Path, *, store: str = FILE) -> Trial:
 
 def attacked(case: Case, folder: Path, store: str = FILE) -> Trial:
     """The trial right after its first attack."""
-    trial = prepared(folder, case) if store == FILE else fresh(folder, case, store)
+    trial = prepared(folder, case, store) if store in (FILE, MEMORY) else fresh(folder, case, store)
     trial.points = trial.attacked(trial.verb.state, fault=case.fault, when=case.when, call=case.call, kill=case.kill)
     trial.writes = trial.sent
     return trial
@@ -520,16 +549,16 @@ def outlived(trial: Trial) -> Trial:
 
 
 def aftermaths(folder: Path) -> Callable[[Case], Trial]:
-    """Runs cases that differ only in what comes after the first attack: that is lived through once, and copied for each."""
+    """Runs cases that differ only in what comes after the first attack: that is lived through once, and copied for each. Ledger in memory."""
     frozen = b""
 
     def run_one(case: Case) -> Trial:
         nonlocal frozen
         with pages_of(case):
             if not frozen:
-                frozen = attacked(case, folder).freeze()
+                frozen = attacked(case, folder, MEMORY).freeze()
                 empty(folder)
-            return outlived(Trial(folder, case).thaw(frozen))
+            return outlived(Trial(folder, case, store=MEMORY).thaw(frozen))
 
     return run_one
 
