@@ -43,6 +43,7 @@ from reconciler.model import (
     Outcome,
     Pause,
     Plan,
+    Phase,
     Presence,
     Result,
     Scheduling,
@@ -590,8 +591,11 @@ class Engine:
             want, entry = change.desired, entries.get(change.address)
             if want is None or entry is None:
                 continue
-            ended = entry.ended or bool(change.action is Action.NOOP and change.observed and change.observed.presence is Presence.ENDED)
-            kept = replace(entry, ended=ended, **settling.policy(want))
+            presence = change.observed.presence if change.observed and change.action is Action.NOOP else None
+            ended = entry.ended or presence is Presence.ENDED
+            # nobody else remembers the window of a session: an edit that changes nothing at the vendor is kept here
+            window = want.window if presence is Presence.LIVE and change.phase is Phase.ON_AIR else entry.window
+            kept = replace(entry, ended=ended, window=window, **settling.policy(want))
             if kept != entry:
                 self._ledger.put(kept)
 
@@ -616,7 +620,7 @@ def _claimed(want: Desired, id: str) -> Entry:
 
 def _valid_until(changes: Sequence[Change], now: datetime) -> datetime:
     touched = (change.boundary for change in changes if change.action not in (Action.NOOP, Action.WAIT, Action.FORGET))
-    return min((when for when in touched if when is not None and when > now), default=now + MAX_AGE)
+    return min((now + MAX_AGE, *(when for when in touched if when is not None and when > now)))
 
 
 def _warnings(changes: Iterable[Change]) -> Iterator[Diagnostic]:

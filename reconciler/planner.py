@@ -208,6 +208,8 @@ def _seen_in_time(case: Case) -> Case:
     phase, live = phase_of(want, case.now), seen.window
     come = live is not None and live.start <= case.now
     # What the vendor shows on air has begun, although the clock of the runner that let it join was a little ahead of ours.
+    if _later(want.window, live, case.now) or (seen.stage is Stage.STOPPED and phase is not Phase.ON_AIR):
+        begun = False  # not what is wanted: that is still to begin
     begun = seen.stage is Stage.ON_AIR or seen.presence is Presence.ENDED or (seen.stage is Stage.STOPPED and come)
     if want.timing and live and live.start > want.timing.window.start and (begun or come):
         want = case.kind.joined(want, live.start)
@@ -220,8 +222,18 @@ def _seen_in_time(case: Case) -> Case:
             fields += _window_differences(want.window, live, compare_start=not begun, now=case.now)
         if fields:
             known = replace(seen, values=diff.filled(seen.values, unread=seen.unread, applied=applied))
-            fields = [replace(one, replace=case.kind.replaces(one.path, want, known)) for one in fields]
+            fields = [replace(one, replace=case.kind.replaces(one.path, want, known) or _restarts(one, seen)) for one in fields]
     return Case(case.address, case.kind, case.want, seen, case.entry, case.intent, case.setting, phase, tuple(fields))
+
+def _later(want: Window | None, live: Window | None, now: datetime) -> bool:
+    """Whether the wanted window is still to come, and the live one ends before it: in between, nothing may be on air."""
+    return want is not None and live is not None and live.end is not None and want.start > max(now, live.end)
+
+
+def _restarts(change: FieldChange, seen: Observed) -> bool:
+    """What is on air cannot begin again: a start is compared there only when the wanted window is a later one."""
+    return change.path == "schedule.start" and seen.stage is Stage.ON_AIR
+
 
 
 def _window_differences(want: Window | None, live: Window | None, *, compare_start: bool, now: datetime) -> list[FieldChange]:
@@ -387,7 +399,8 @@ def _relay(case: Case) -> Change:
         if phase is Phase.BEYOND:
             return _wait_for_horizon(case, Action.REPLACE)
         if phase is Phase.ON_AIR:
-            return _late(case, Action.REPLACE, "the vendor ended it early")
+            over = case.entry is not None and _over(case.entry, case.now)
+            return _late(case, Action.REPLACE, "it ended with an earlier window" if over else "the vendor ended it early")
         return _replacing(case, "it ended, and is wanted again")
     if phase is Phase.ENDED:
         return _relay_over(case)
@@ -425,17 +438,26 @@ def _relay_absent(case: Case) -> Change:
 def _relay_over(case: Case) -> Change:
     """The wanted window is over and the live object is not."""
     if case.running:
-        planned = case.entry.window if case.entry else None
-        if planned and planned.end and planned.end > case.now:
-            return _guarded(
-                case, Action.STOP, "its window was cut short, ON AIR", policy=OnAirChange.APPLY, window=planned, cost=_rest_of_air(case)
-            )
-        return _change(case, Action.STOP, "overrun: its window is over and it is still on air")
+        return _cut_short(case) or _change(case, Action.STOP, "overrun: its window is over and it is still on air")
     if case.seen.stage is Stage.WAITING:
         if case.want and case.want.lifecycle.protect:
             return _protected(case, Action.DELETE)
         return _change(case, Action.DELETE, "missed: its window is over and it never began")
     return _satisfied(case)
+
+def _cut_short(case: Case) -> Change | None:
+    """The stop of what is on air until later by the window that was last applied; None when that one is over, too."""
+    planned = case.entry.window if case.entry else None
+    if planned is None or planned.end is None or planned.end <= case.now:
+        return None
+    return _stopping_early(case, planned, "its window was cut short, ON AIR", OnAirChange.APPLY)
+
+
+def _stopping_early(case: Case, planned: Window, reason: str, policy: OnAirChange) -> Change:
+    """A stop before the end of the window that was last applied."""
+    cost = (planned.end - case.now).total_seconds() if planned.end else 0.0
+    return _guarded(case, Action.STOP, reason, policy=policy, window=planned, cost=cost)
+
 
 
 def _stopped(case: Case) -> Change:
@@ -466,10 +488,8 @@ def _session(case: Case) -> Change:
         if seen.match is Match.MARK and (case.entry is None or case.entry.id != seen.id) and not case.fields:
             return _change(case, Action.ADOPT, "running under our id, and in no ledger")
         if phase is Phase.ENDED:
-            return _change(case, Action.STOP, "its window is over")
-        if phase is not Phase.ON_AIR:
-            return _noop(case, "it runs before its window", warn=True)
-        return _on_air(case)
+            return _cut_short(case) or _change(case, Action.STOP, "its window is over")
+        return _moved(case) or _on_air(case)
     if phase is Phase.ENDED:
         return _satisfied(case)
     if seen.presence is Presence.ENDED or (case.entry and case.entry.ended):
@@ -488,9 +508,30 @@ def _session(case: Case) -> Change:
         boundary=case.want.window.start,
     )
 
+def _moved(case: Case) -> Change | None:
+    """The stop of a session that runs for the window that was last applied, where the wanted one comes later."""
+    entry, want = case.entry, case.want
+    assert want is not None
+    if entry is None or entry.window is None or not _later(want.window, entry.window, case.now):
+        return None
+    if _over(entry, case.now):
+        return _change(case, Action.STOP, "the window it runs for is over, the next is still to come")
+    return _stopping_early(case, entry.window, "its window was moved, ON AIR", want.lifecycle.on_air_change)
+
+
+def _served_another(case: Case) -> bool:
+    """Whether a session ended with, or before, another window than the wanted one: no vendor ended it inside of that."""
+    want, ran = case.want, case.seen.window
+    if want is None or want.window is None:
+        return False
+    return (case.entry is not None and _over(case.entry, case.now)) or bool(ran and ran.end and ran.end <= want.window.start)
+
+
 
 def _session_ended(case: Case) -> Change:
     detail = f" ({case.seen.detail})" if case.seen.detail else ""
+    if _served_another(case):
+        return _late(case, Action.CREATE, "it ran for an earlier window, and the next has begun")
     assert case.want is not None
     if case.fields:
         return _change(case, Action.REPLACE, f"ended{detail}, and differs: started anew", on_air=False)
@@ -548,7 +589,7 @@ def _on_air(case: Case) -> Change:
     if replacing:
         if want.lifecycle.protect:
             return _protected(case, Action.REPLACE)
-        action, cost = Action.REPLACE, REPLACEMENT
+        action, cost = Action.REPLACE, _rest_of_air(case) if any(one.path == "schedule.start" for one in fields) else REPLACEMENT
     elif not _enabled(case) and any(one.path == "spec.enabled" for one in fields):
         action, cost = (Action.STOP if len(fields) == 1 else Action.UPDATE), _rest_of_air(case)
     else:

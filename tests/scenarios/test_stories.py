@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from reconciler.errors import Stopped, UsageError
 from reconciler.model import Action, Address, Call, Outcome
 from reconciler.scalars import unix_seconds
 from reconciler.vendors import Transports
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import NOW, Stage
 from tests.scenarios.test_whole_loop import RECORDING, RELAY
 
 # the stage begins at 2026-11-21T12:00Z
@@ -300,3 +301,79 @@ def test_protection_outlives_its_manifest(tmp_path: Path) -> None:
     (tmp_path / "manifests.yaml").unlink()
     blocked = [change for change in stage.plan().changes if change.action is Action.BLOCKED]
     assert [(str(change.address), change.wanted) for change in blocked] == [(CUP, Action.DELETE)]
+
+
+def session(day: int, start: str, end: str) -> str:
+    block = f'schedule: {{start: "2026-11-{day}T{start}:00Z", end: "2026-11-{day}T{end}:00Z"}}\n'
+    return RECORDING.replace("lifecycle: {onAirChange: apply}\n", block)
+
+
+def test_a_session_that_is_over_is_started_again_in_the_window_it_was_moved_to(tmp_path: Path) -> None:
+    stage = Stage(tmp_path).write(session(21, "12:00", "13:00"))
+    stage.apply()
+    stage.advance(minutes=61)
+    stage.apply()
+    stage.write(session(22, "12:00", "13:00"))
+    assert list(stage.actions().values()) == ["wait"]
+    stage.advance(minutes=60 * 23)
+    stage.apply()
+    assert stage.actions() == {}
+    assert stage.calls().count("StartRecord") == 2
+
+
+def test_a_session_moved_while_it_runs_is_stopped_with_its_old_window_and_started_in_the_new_one(tmp_path: Path) -> None:
+    stage = Stage(tmp_path).write(session(21, "12:00", "13:00"))
+    stage.apply()
+    stage.write(session(21, "15:00", "16:00"))
+    assert list(stage.actions().values()) == ["wait"]
+    for minutes, writes in ((61, ["StopRecord"]), (120, ["StartRecord"]), (60, ["StopRecord"])):
+        before = len(stage.calls())
+        stage.advance(minutes=minutes)
+        stage.apply()
+        assert stage.calls()[before:] == writes
+        assert "stop" not in stage.actions().values()
+
+
+def test_a_session_whose_window_was_extended_runs_until_its_new_end_and_then_stays_ended(tmp_path: Path) -> None:
+    stage = Stage(tmp_path).write(session(21, "12:00", "12:30"))
+    stage.apply()
+    stage.write(session(21, "12:00", "14:00"))
+    stage.apply()  # nothing changes at the vendor; the ledger learns the new end
+    stage.advance(minutes=60)
+    stage.world.data["rtc"]["runs"]["record/661e0000000000000000543c/Room1/town-hall"][0]["stopping"] = stage.world.clock.now_ms()
+    stage.advance(minutes=1)
+    assert stage.actions() == {}  # somebody stopped it inside its window, and onEnd says leave
+
+
+def starts(stage: Stage) -> list[int]:
+    return [task["body"]["StartTime"] for task in stage.world.data["live"]["tasks"].values()]
+
+
+def test_a_relay_moved_to_a_later_day_is_not_carried_on_until_then(tmp_path: Path) -> None:
+    stage = Stage(tmp_path).write(relay("11:00", "13:00"))
+    stage.apply()
+    stage.write(relay("15:00", "16:00"))
+    assert stage.actions() == {CUP: "wait"}
+    stage.advance(minutes=61)
+    assert stage.actions() == {CUP: "replace"}
+    stage.apply()
+    assert stage.actions() == {}
+    assert starts(stage) == [unix_seconds(NOW) + 3 * 3600]
+
+
+def test_a_stopped_relay_moved_to_a_later_window_does_not_go_on_air_before_it(tmp_path: Path) -> None:
+    stage = Stage(tmp_path).write(relay("11:00", "13:00") + "  enabled: false\n")
+    stage.apply()
+    stage.write(relay("15:00", "16:00"))
+    stage.apply()
+    assert starts(stage) == [unix_seconds(NOW) + 3 * 3600]
+    assert stage.actions() == {}
+
+
+def test_no_plan_is_valid_for_more_than_a_day(tmp_path: Path) -> None:
+    stage = Stage(tmp_path).write(relay("13:00", "14:00"))
+    stage.apply()
+    stage.write(relay("13:00", "14:00").replace("2026-11-21", "2026-12-21"))
+    plan = stage.plan()
+    assert plan.changes[0].action is Action.UPDATE
+    assert plan.valid_until == plan.generated_at + timedelta(days=1)

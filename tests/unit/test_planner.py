@@ -312,6 +312,75 @@ def test_the_start_is_compared_until_it_has_begun() -> None:
     assert (change.action, change.warnings) == (Action.NOOP, ())
 
 
+EARLIER = Window(NOW - HOUR, NOW + timedelta(minutes=30))  # on air now; WINDOWS[UPCOMING] begins half an hour after its end
+
+
+@pytest.mark.parametrize(
+    ("policy", "allow", "expected"),
+    [
+        (OnAirChange.DEFER, (), Action.WAIT),
+        (OnAirChange.REFUSE, (), Action.BLOCKED),
+        (OnAirChange.APPLY, (), Action.BLOCKED),
+        (OnAirChange.APPLY, (str(HERE),), Action.REPLACE),
+    ],
+)
+def test_what_is_on_air_is_not_carried_on_into_a_later_window(policy: OnAirChange, allow: tuple[str, ...], expected: Action) -> None:
+    want = wanted(Phase.UPCOMING, life=Lifecycle(on_air_change=policy))
+    change = decide(VENDOR, want, live(Stage.ON_AIR, window=EARLIER), entry(EARLIER), allow=allow)
+    assert change.action is expected
+    assert [one.path for one in change.fields] == ["schedule.start", "schedule.end"]
+    assert change.off_air == (0 if expected is Action.WAIT else 1800)
+
+
+def test_a_window_moved_on_without_a_gap_is_an_extension() -> None:
+    overlapping = Window(NOW - HOUR, WINDOWS[Phase.UPCOMING].start)
+    change = decide(VENDOR, wanted(Phase.UPCOMING), live(Stage.ON_AIR, window=overlapping), entry(overlapping))
+    assert (change.action, [one.path for one in change.fields]) == (Action.UPDATE, ["schedule.end"])
+
+
+@pytest.mark.parametrize("phase", [Phase.BEYOND, Phase.UPCOMING, Phase.IMMINENT])
+def test_what_was_stopped_goes_on_with_its_new_window_and_not_before(phase: Phase) -> None:
+    change = decide(VENDOR, wanted(phase), live(Stage.STOPPED, window=EARLIER), entry(EARLIER))
+    assert change.action is Action.UPDATE
+    assert "schedule.start" in [one.path for one in change.fields]
+
+
+@pytest.mark.parametrize(
+    ("phase", "ran", "policy", "allow", "expected"),
+    [
+        (Phase.UPCOMING, EARLIER, OnAirChange.DEFER, (), Action.WAIT),
+        (Phase.UPCOMING, EARLIER, OnAirChange.APPLY, (), Action.BLOCKED),
+        (Phase.UPCOMING, EARLIER, OnAirChange.APPLY, (str(HERE),), Action.STOP),
+        (Phase.UPCOMING, WINDOWS[Phase.ENDED], OnAirChange.DEFER, (), Action.STOP),
+        (Phase.ENDED, EARLIER, OnAirChange.DEFER, (), Action.BLOCKED),
+        (Phase.ENDED, EARLIER, OnAirChange.DEFER, (str(HERE),), Action.STOP),
+        (Phase.ENDED, WINDOWS[Phase.ENDED], OnAirChange.DEFER, (), Action.STOP),
+        (Phase.ON_AIR, WINDOWS[Phase.ENDED], OnAirChange.DEFER, (), Action.NOOP),
+    ],
+)
+def test_a_session_that_runs_for_another_window(
+    phase: Phase, ran: Window, policy: OnAirChange, allow: tuple[str, ...], expected: Action
+) -> None:
+    want = wanted(phase, life=Lifecycle(on_air_change=policy))
+    assert decide(RUNNER, want, live(Stage.ON_AIR), entry(ran), allow=allow).action is expected
+
+
+@pytest.mark.parametrize(
+    ("seen", "known", "expected"),
+    [
+        (live(Stage.ENDED), entry(WINDOWS[Phase.ENDED], ended=True), Action.CREATE),
+        (ABSENT, entry(WINDOWS[Phase.ENDED], ended=True), Action.CREATE),
+        (live(Stage.ENDED, window=WINDOWS[Phase.ENDED]), entry(WINDOWS[Phase.UPCOMING], ended=True), Action.CREATE),
+        (live(Stage.ENDED, window=Window(NOW - HOUR / 2, NOW)), entry(WINDOWS[Phase.ON_AIR], ended=True), Action.NOOP),
+    ],
+    ids=["its window was over", "too long ago to be read", "ended before this window began", "ended inside its window"],
+)
+def test_a_session_that_ended_with_another_window_is_started_in_this_one(seen: Observed, known: Entry, expected: Action) -> None:
+    assert decide(RUNNER, wanted(Phase.ON_AIR), seen, known).action is expected
+    if expected is Action.CREATE:
+        assert decide(RUNNER, wanted(Phase.ON_AIR, late=Late.SKIP), seen, known).action is Action.NOOP
+
+
 @pytest.mark.parametrize("end", [NOW + HOUR, NOW - timedelta(seconds=29)], ids=["future", "inside the margin"])
 def test_a_clip_waits_for_its_end(end: datetime) -> None:
     want = Desired(HERE, {"start": end - HOUR, "end": end}, Place("m.yaml"))
