@@ -208,9 +208,9 @@ def _seen_in_time(case: Case) -> Case:
     phase, live = phase_of(want, case.now), seen.window
     come = live is not None and live.start <= case.now
     # What the vendor shows on air has begun, although the clock of the runner that let it join was a little ahead of ours.
+    begun = seen.stage is Stage.ON_AIR or seen.presence is Presence.ENDED or (seen.stage is Stage.STOPPED and come)
     if _later(want.window, live, case.now) or (seen.stage is Stage.STOPPED and phase is not Phase.ON_AIR):
         begun = False  # not what is wanted: that is still to begin
-    begun = seen.stage is Stage.ON_AIR or seen.presence is Presence.ENDED or (seen.stage is Stage.STOPPED and come)
     if want.timing and live and live.start > want.timing.window.start and (begun or come):
         want = case.kind.joined(want, live.start)
     fields: list[FieldChange] = []
@@ -225,6 +225,7 @@ def _seen_in_time(case: Case) -> Case:
             fields = [replace(one, replace=case.kind.replaces(one.path, want, known) or _restarts(one, seen)) for one in fields]
     return Case(case.address, case.kind, case.want, seen, case.entry, case.intent, case.setting, phase, tuple(fields))
 
+
 def _later(want: Window | None, live: Window | None, now: datetime) -> bool:
     """Whether the wanted window is still to come, and the live one ends before it: in between, nothing may be on air."""
     return want is not None and live is not None and live.end is not None and want.start > max(now, live.end)
@@ -233,7 +234,6 @@ def _later(want: Window | None, live: Window | None, now: datetime) -> bool:
 def _restarts(change: FieldChange, seen: Observed) -> bool:
     """What is on air cannot begin again: a start is compared there only when the wanted window is a later one."""
     return change.path == "schedule.start" and seen.stage is Stage.ON_AIR
-
 
 
 def _window_differences(want: Window | None, live: Window | None, *, compare_start: bool, now: datetime) -> list[FieldChange]:
@@ -445,6 +445,7 @@ def _relay_over(case: Case) -> Change:
         return _change(case, Action.DELETE, "missed: its window is over and it never began")
     return _satisfied(case)
 
+
 def _cut_short(case: Case) -> Change | None:
     """The stop of what is on air until later by the window that was last applied; None when that one is over, too."""
     planned = case.entry.window if case.entry else None
@@ -457,7 +458,6 @@ def _stopping_early(case: Case, planned: Window, reason: str, policy: OnAirChang
     """A stop before the end of the window that was last applied."""
     cost = (planned.end - case.now).total_seconds() if planned.end else 0.0
     return _guarded(case, Action.STOP, reason, policy=policy, window=planned, cost=cost)
-
 
 
 def _stopped(case: Case) -> Change:
@@ -508,6 +508,7 @@ def _session(case: Case) -> Change:
         boundary=case.want.window.start,
     )
 
+
 def _moved(case: Case) -> Change | None:
     """The stop of a session that runs for the window that was last applied, where the wanted one comes later."""
     entry, want = case.entry, case.want
@@ -527,12 +528,11 @@ def _served_another(case: Case) -> bool:
     return (case.entry is not None and _over(case.entry, case.now)) or bool(ran and ran.end and ran.end <= want.window.start)
 
 
-
 def _session_ended(case: Case) -> Change:
     detail = f" ({case.seen.detail})" if case.seen.detail else ""
+    assert case.want is not None
     if _served_another(case):
         return _late(case, Action.CREATE, "it ran for an earlier window, and the next has begun")
-    assert case.want is not None
     if case.fields:
         return _change(case, Action.REPLACE, f"ended{detail}, and differs: started anew", on_air=False)
     if case.want.lifecycle.restart_on_end:
