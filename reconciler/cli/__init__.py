@@ -145,10 +145,8 @@ def run(args: Sequence[str]) -> int:
     except BrokenPipeError:
         _silence(sys.stdout)
         return 141
-    except Terminated:
-        return _tell(args, "terminated", 143, "reconciler plan")
-    except (KeyboardInterrupt, click.Abort):
-        return _tell(args, "interrupted", 130, "reconciler plan")
+    except (KeyboardInterrupt, click.Abort) as stop:
+        return _tell(args, *_stopped(stop), "reconciler plan")
     except Exception as fault:
         return _fault(fault, args)
 
@@ -158,6 +156,12 @@ def _invoke(args: list[str]) -> int:
         try:
             code = cli.invoke(ctx)
             return code if isinstance(code, int) else 0
+        except KeyboardInterrupt as stop:
+            if "session" not in ctx.meta:
+                raise
+            from reconciler.cli._failures import interrupted
+
+            return interrupted(*_stopped(stop), ctx)
         except Exception as wrong:
             from reconciler.errors import ReconcilerError
 
@@ -166,6 +170,10 @@ def _invoke(args: list[str]) -> int:
             from reconciler.cli._failures import told
 
             return told(wrong, ctx)
+
+
+def _stopped(stop: BaseException) -> tuple[str, int]:
+    return ("terminated", 143) if isinstance(stop, Terminated) else ("interrupted", 130)
 
 
 def _width() -> int:

@@ -34,7 +34,7 @@ def told(wrong: ReconcilerError, ctx: click.Context) -> int:
             run.stream.summary(exit_code=wrong.exit_code)
         else:
             streams = ctx.invoked_subcommand in ("apply", "destroy")
-            document(wrong, wrong.exit_code, stream=streams)
+            document(wrong, wrong.exit_code, stream=streams, next_step=run.again(wrong.next_step))
     else:
         in_words(wrong, run)
     if isinstance(wrong, InvalidManifests):
@@ -42,6 +42,17 @@ def told(wrong: ReconcilerError, ctx: click.Context) -> int:
             run.out(run.rendered(run.given.output, diagnostics=wrong.diagnostics, exit_code=wrong.exit_code))
         run.report(diagnostics=wrong.diagnostics, exit_code=wrong.exit_code)
     return wrong.exit_code
+
+
+def interrupted(word: str, exit_code: int, ctx: click.Context) -> int:
+    """Tells that a signal ended the run before anything was begun that has a summary of its own."""
+    run, step = session(ctx), "reconciler plan"
+    if run.json:
+        document(word, exit_code, stream=ctx.invoked_subcommand in ("apply", "destroy"), next_step=run.again(step))
+    else:
+        run.error(f"error: {word}")
+        run.next(step)
+    return exit_code
 
 
 def in_words(wrong: ReconcilerError, run: Session) -> None:

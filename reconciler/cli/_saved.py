@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -13,7 +14,8 @@ from typing import Any
 
 from reconciler.cli._context import Scene, Wish
 from reconciler.engine import Engine
-from reconciler.errors import ReconcilerError, Stale
+from reconciler.errors import Stale
+from reconciler.ledger import Ledger
 from reconciler.model import Action, Plan
 from reconciler.render import json as documents
 from reconciler.render.look import rfc3339
@@ -33,8 +35,8 @@ def _signature(document: Mapping[str, Any], key: bytes) -> str:
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
-def read(path: Path) -> dict[str, Any] | None:
-    """The plan document in a file; None when the file is something else, such as a manifest."""
+def read(path: Path) -> Saved | None:
+    """The plan in a file; None when the file is something else, such as a manifest."""
     try:
         if not path.is_file() or path.stat().st_size > LIMIT:
             return None
@@ -45,66 +47,101 @@ def read(path: Path) -> dict[str, Any] | None:
             found = json.load(file)
     except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and "format_version" in found and "plan_id" in found else None
+    return Saved(path, found) if isinstance(found, dict) and "format_version" in found and "plan_id" in found else None
 
 
-def wish_of(
-    document: Mapping[str, Any], *, allow_on_air: tuple[str, ...], allow_delete: int | None, wait: bool, allow_recreate: bool = False
-) -> Wish:
-    """What the plan was asked for, and what apply's flags allow besides."""
-    kept = document.get("selection") or {}
-    try:
-        return Wish(
-            path=str(kept.get("path", ".")),
-            targets=tuple(map(str, kept.get("targets", ()))),
-            excludes=tuple(map(str, kept.get("excludes", ()))),
-            selector=tuple(map(str, kept.get("selector", ()))),
-            destroy=bool(kept.get("destroy", False)),
-            prune=bool(kept.get("prune", True)),
-            allow_on_air=(*map(str, kept.get("allow_on_air", ())), *allow_on_air),
-            allow_delete=allow_delete if allow_delete is not None else kept.get("allow_delete"),
-            allow_recreate=allow_recreate or bool(kept.get("allow_recreate", False)),
-            wait=wait,
-        )
-    except (AttributeError, TypeError):
-        raise _stale("its selection cannot be read") from None
+class Saved:
+    """A plan as it stands in its file: nothing of it is believed before its seal was checked."""
 
+    def __init__(self, path: Path, document: dict[str, Any]) -> None:
+        self.path = path
+        self.document = document
 
-def checked(document: Mapping[str, Any], scene: Scene, engine: Engine, wish: Wish) -> Plan:
-    """The plan to carry out: made anew, and equal in everything it touches to the one that was saved. Raises Stale."""
-    ledger = scene.ledger(create=True)
-    if document.get("lineage") != ledger.lineage or document.get("workspace") != scene.project.workspace:
-        raise _stale("it was made for another workspace, or with another ledger")
-    if not hmac.compare_digest(str(document.get("signature", "")).encode(errors="replace"), _signature(document, ledger.key).encode()):
-        raise _stale("it was changed after it was saved, or was never saved with --out or -o json")
-    try:
-        saved = documents.read_plan(document)
-    except ValueError as wrong:
-        raise _stale(str(wrong)) from None
-    if any(run.get("plan") == saved.id for run in ledger.history(1000)):
-        raise _stale("it was used already; see reconciler history")
-    if saved.valid_until and scene.clock.now() >= saved.valid_until:
-        raise _stale(_crossed(saved, scene.clock.now()))
-    if saved.environment != scene.project.environment:
-        raise _stale(f"it was made for environment {saved.environment or '(none)'}, this is {scene.project.environment or '(none)'}")
-    if saved.manifests_digest != engine.wanted.digest:
-        raise _stale("the manifests changed since")
-    fresh = scene.plan(engine, wish)
-    now = {(str(one.address), one.observed.id if one.observed else ""): one for one in fresh.changes}
-    kept = []
-    for before in document["changes"]:
-        if before["action"] not in _DONE_BY_APPLY:
-            continue
-        after = now.get((before["address"], before["id"]))
-        if after is None or _meaning(documents.change(after)) != _meaning(before):
-            raise _stale(f"what is live of {before['address']} changed since")
-        kept.append(after)
-    blocked = [one for one in fresh.changes if one.action is Action.BLOCKED and str(one.address) in _blocked(document)]
-    return replace(fresh, id=saved.id, changes=(*blocked, *kept), valid_until=saved.valid_until)
+    @property
+    def environment(self) -> str:
+        return str(self.document.get("environment", ""))
 
+    @property
+    def zone(self) -> str:
+        """The display zone of its project."""
+        return str((self.document.get("selection") or {}).get("zone") or "UTC")
 
-def _blocked(document: Mapping[str, Any]) -> set[str]:
-    return {one["address"] for one in document["changes"] if one["action"] == "blocked"}
+    def wish(
+        self,
+        *,
+        allow_on_air: tuple[str, ...] = (),
+        allow_delete: int | None = None,
+        wait: bool = True,
+        allow_recreate: bool = False,
+        allow_env: tuple[str, ...] = (),
+    ) -> Wish:
+        """What the plan was asked for, and what apply's flags allow besides. Raises Stale."""
+        kept = self.document.get("selection") or {}
+        try:
+            return Wish(
+                path=str(kept.get("path", ".")),
+                targets=tuple(map(str, kept.get("targets", ()))),
+                excludes=tuple(map(str, kept.get("excludes", ()))),
+                selector=tuple(map(str, kept.get("selector", ()))),
+                destroy=bool(kept.get("destroy", False)),
+                prune=bool(kept.get("prune", True)),
+                allow_on_air=(*map(str, kept.get("allow_on_air", ())), *allow_on_air),
+                allow_delete=allow_delete if allow_delete is not None else kept.get("allow_delete"),
+                allow_recreate=allow_recreate or bool(kept.get("allow_recreate", False)),
+                allow_env=allow_env,
+                wait=wait,
+            )
+        except (AttributeError, TypeError):
+            raise self.stale("its selection cannot be read") from None
+
+    def sealed(self, ledger: Ledger) -> bool | None:
+        """Whether everything in it is as it was saved; None where `ledger` is not the one that sealed it."""
+        if not ledger.lineage or self.document.get("lineage") != ledger.lineage:
+            return None
+        told = str(self.document.get("signature", "")).encode(errors="replace")
+        return hmac.compare_digest(told, _signature(self.document, ledger.key).encode())
+
+    def believed(self, ledger: Ledger, workspace: str) -> None:
+        """Raises Stale unless it is, to the letter, what was saved with this ledger."""
+        sealed = self.sealed(ledger)
+        if sealed is None or self.document.get("workspace") != workspace:
+            raise self.stale("it was made for another workspace, or with another ledger")
+        if not sealed:
+            raise self.stale("it was changed after it was saved, or was never saved with --out or -o json")
+
+    def checked(self, scene: Scene, engine: Engine, wish: Wish) -> Plan:
+        """The plan to carry out: made anew, and equal in everything it touches to the one that was saved. Raises Stale."""
+        ledger = scene.ledger(create=True)
+        self.believed(ledger, scene.project.workspace)
+        try:
+            saved = documents.read_plan(self.document)
+        except ValueError as wrong:
+            raise self.stale(str(wrong)) from None
+        if any(run.get("plan") == saved.id for run in ledger.history(1000)):
+            raise self.stale("it was used already; see reconciler history")
+        if saved.valid_until and scene.clock.now() >= saved.valid_until:
+            raise self.stale(_crossed(saved, scene.clock.now()))
+        if saved.environment != scene.project.environment:
+            made_for, here = saved.environment or "(none)", scene.project.environment or "(none)"
+            raise self.stale(f"it was made for environment {made_for}, this is {here}")
+        if saved.manifests_digest != engine.wanted.digest:
+            raise self.stale("the manifests changed since")
+        fresh = scene.plan(engine, wish)
+        now = {(str(one.address), one.observed.id if one.observed else ""): one for one in fresh.changes}
+        kept = []
+        for before in self.document["changes"]:
+            if before["action"] not in _DONE_BY_APPLY:
+                continue
+            after = now.get((before["address"], before["id"]))
+            if after is None or _meaning(documents.change(after)) != _meaning(before):
+                raise self.stale(f"what is live of {before['address']} changed since")
+            kept.append(after)
+        held = {one["address"] for one in self.document["changes"] if one["action"] == "blocked"}
+        blocked = [one for one in fresh.changes if one.action is Action.BLOCKED and str(one.address) in held]
+        return replace(fresh, id=saved.id, changes=(*blocked, *kept), valid_until=saved.valid_until)
+
+    def stale(self, why: str) -> Stale:
+        return Stale(f"this plan is stale: {why}", next_step=f"reconciler plan --out {shlex.quote(str(self.path))}")
 
 
 def _meaning(change: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -117,7 +154,3 @@ def _crossed(saved: Plan, now: datetime) -> str:
     names = ", ".join(str(one.address) for one in crossed[:3])
     until = rfc3339(saved.valid_until) if saved.valid_until else ""
     return f"it was valid until {until}" + (f"; since then a time of {names} has come" if names else "")
-
-
-def _stale(why: str) -> ReconcilerError:
-    return Stale(f"this plan is stale: {why}", next_step="reconciler plan --out plan.json")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -22,6 +21,9 @@ from reconciler.model import Diagnostic, Place, Plan
 from reconciler.render import json
 from reconciler.render.look import Look, rfc3339
 from reconciler.render.terminal import tolerant, wants_color
+
+if TYPE_CHECKING:
+    from reconciler.cli._context import Wish
 
 REPORTS = ("github", "github-summary", "markdown", "json", "gitlab-terraform", "gitlab-codequality", "sarif", "junit", "html")
 
@@ -37,6 +39,7 @@ class Session:
         self.source: Callable[[Place], str | None] = lambda _: None
         self.workspace = ""
         self.root: Path | None = None
+        self.asked: Wish | None = None
         self.checked: tuple[str, ...] = ()
         self._began = Path.cwd()
         if options.directory:
@@ -103,10 +106,16 @@ class Session:
             width=shutil.get_terminal_size().columns if terminal else None,
             color=wants_color(self.given.color, self.env, terminal=terminal),
             verbosity=-1 if self.given.quiet else self.given.verbose,
-            options=self.options(self.root),
+            again=self.again,
         )
 
-    def options(self, root: Path | None = None) -> str:
+    def again(self, command: str) -> str:
+        """A suggested command that means what this run was asked for."""
+        from reconciler.cli._again import again
+
+        return again(command, self)
+
+    def options(self, root: Path | None = None) -> list[str]:
         """The global options that make a suggested command mean this environment, and this project where it lies elsewhere."""
         words = []
         if root is not None and not self._began.is_relative_to(root):
@@ -115,7 +124,14 @@ class Session:
             words += ["-C", self.given.directory]
         if self.given.environment and root is not None:
             words += ["-e", self.given.environment]
-        return shlex.join(words)
+        return words
+
+    @property
+    def starts_in(self) -> Path:
+        """Where a suggested command with these options works."""
+        if self.root is None:
+            return Path.cwd()
+        return self._began if self._began.is_relative_to(self.root) else self.root
 
     def formats(self, *more: str) -> None:
         """Refuses an -o that the command does not have."""

@@ -51,20 +51,22 @@ def apply(path: str, auto_approve: bool, parallelism: int, allow_env: tuple[str,
 
     run = session()
     run.formats()
-    document = _saved.read(Path(path))
-    if document is None:
-        asked = Wish(path=path, allow_env=allow_env, **wish)
+    saved = _saved.read(Path(path))
+    if saved is None:
+        asked = run.asked = Wish(path=path, allow_env=allow_env, **wish)
     else:
-        run.given.environment = run.given.environment or str(document.get("environment", ""))
-        allowed = {name: wish[name] for name in ("allow_on_air", "allow_delete", "allow_recreate")}
-        asked = _saved.wish_of(document, wait=wish["wait"], **allowed)
+        run.given.environment = run.given.environment or saved.environment
+        allowed = {name: wish[name] for name in ("allow_on_air", "allow_delete", "allow_recreate", "wait")}
+        asked = saved.wish(allow_env=allow_env, **allowed)
     scene = Scene(run, asked.path, allow_env=allow_env)
     doing = Doing(run, scene, asked, parallelism=parallelism)
-    if document is None:
+    if saved is None:
         return doing.all(
             lambda engine: scene.plan(engine, asked), question="Carry this out? Only 'yes' does:", answer="" if auto_approve else "yes"
         )
-    return doing.all(lambda engine: _saved.checked(document, scene, engine, asked), saved=True)
+    saved.believed(scene.ledger(create=True), scene.project.workspace)
+    run.asked = asked  # what a changed plan asks for decides nothing, not even the next step
+    return doing.all(lambda engine: saved.checked(scene, engine, asked), saved=True)
 
 
 @click.command(short_help="Delete everything this workspace owns.")
@@ -87,7 +89,7 @@ def destroy(path: str, auto_approve: bool, parallelism: int, **wish: Any) -> int
 
     run = session()
     run.formats()
-    asked = Wish(path=path, destroy=True, **wish)
+    asked = run.asked = Wish(path=path, destroy=True, **wish)
     scene = Scene(run, path)
     workspace = scene.project.workspace
     question = f'Delete all of this? Type the name of the workspace, "{workspace}", to go on:'
@@ -107,7 +109,7 @@ class Doing:
         self.progress: Progress | None = None
         self.signal = 0
         if run.json:
-            run.stream = json.ApplyStream(lambda line: run.tell(line, sys.stdout), scene.clock.now, program=__version__)
+            run.stream = json.ApplyStream(lambda line: run.tell(line, sys.stdout), scene.clock.now, program=__version__, again=run.again)
             run.stream.version()
 
     def all(self, make: Callable[[Engine], Plan], *, question: str = "", answer: str = "", saved: bool = False) -> int:
@@ -124,7 +126,7 @@ class Doing:
                 if answer and not self.run.confirmed(question, answer):
                     self.run.error("Nothing was changed.")
                     if not self.run.stream:
-                        self.run.next("reconciler plan --destroy" if self.wish.destroy else "reconciler plan")
+                        self.run.next("reconciler plan")
                     return self.end(1)
                 return self.carry_out(engine, made, saved=saved, lease=lease)
         except KeyboardInterrupt as stop:
@@ -219,11 +221,12 @@ def refresh(addresses: tuple[str, ...]) -> int:
       reconciler refresh
       reconciler refresh RelayTask/morning-news
     """
-    from reconciler.cli._context import Scene, address
+    from reconciler.cli._context import Scene, Wish, address
 
     run = session()
     run.formats()
     names = [address(one) for one in addresses]
+    run.asked = Wish(targets=addresses)
     scene = Scene(run)
     engine = scene.engine(writes=False, create=True)
     settled, changes = engine.refresh(names)

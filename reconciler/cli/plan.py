@@ -12,7 +12,7 @@ import click
 from reconciler import schedule
 from reconciler.cli import _flags
 from reconciler.cli._session import REPORTS, Session, session
-from reconciler.errors import UsageError
+from reconciler.errors import ReconcilerError, UsageError
 from reconciler.model import Action, Change, Plan
 from reconciler.render import json, text
 from reconciler.render.safe import clean
@@ -20,6 +20,7 @@ from reconciler.scalars import counted
 
 if TYPE_CHECKING:
     from reconciler.cli._context import Scene, Wish
+    from reconciler.cli._saved import Saved
 
 
 @click.command(short_help="Compare manifests with what is live; changes nothing.")
@@ -60,7 +61,7 @@ def plan(path: str, out: Path | None, detailed_exitcode: bool, untrusted: bool, 
         if given or wish["destroy"]:
             raise UsageError(f"--untrusted compares with nothing: it goes with no {given[0] if given else '--destroy'}")
         return _declared(run, Scene(run, path), Wish(path=path, **wish))
-    asked = Wish(path=path, allow_env=allow_env, **wish)
+    asked = run.asked = Wish(path=path, allow_env=allow_env, **wish)
     scene = Scene(run, path, allow_env=allow_env)
     began = scene.clock.monotonic()
     if out is None and run.brief:
@@ -73,8 +74,8 @@ def plan(path: str, out: Path | None, detailed_exitcode: bool, untrusted: bool, 
         private(out, json.dump(document) + "\n")
     show_plan(run, made, document, seconds=scene.clock.monotonic() - began)
     if out is not None:
-        line = replace(run.look(), options=run.options()).next(f"reconciler apply {shlex.quote(str(out))}")  # the plan knows its project
-        run.note(line)
+        command = shlex.join(["reconciler", *run.options(), "apply", str(out)])  # the plan knows its project
+        run.note(replace(run.look(), again=str).next(command))
     code = 2 if detailed_exitcode and any(one.changes for one in made.changes) else 0
     refused = [one for one in made.changes if one.refused]
     if refused:
@@ -146,9 +147,11 @@ def show_plan(run: Session, made: Plan, document: Any, *, seconds: float | None 
 
 
 @click.command(short_help="Print a saved plan.")
-@click.argument("saved", metavar="PLAN", type=click.Path(dir_okay=False, path_type=Path))
-def show(saved: Path) -> int:
-    """Print a saved plan in any format; no network, no project needed.
+@click.argument("file", metavar="PLAN", type=click.Path(dir_okay=False, path_type=Path))
+def show(file: Path) -> int:
+    """Print a saved plan in any format; calls no vendor, needs no project.
+
+    Where the ledger is that sealed it, a plan that was changed since is not shown (exit 6); elsewhere a note says that nobody checked.
 
     \b
       reconciler show plan.json
@@ -159,18 +162,39 @@ def show(saved: Path) -> int:
 
     run = session()
     run.formats(*REPORTS)
-    document = _saved.read(saved)
-    if document is None:
-        raise UsageError(f"{saved} is no saved plan", next_step="reconciler plan --out plan.json")
+    saved = _saved.read(file)
+    if saved is None:
+        raise UsageError(f"{file} is no saved plan", next_step="reconciler plan --out plan.json")
     try:
-        made = json.read_plan(document)
+        made = json.read_plan(saved.document)
     except ValueError as wrong:
-        raise UsageError(f"{saved} cannot be read: {wrong}") from None
+        raise UsageError(f"{file} cannot be read: {wrong}") from None
+    if not _believed(run, saved):
+        run.note(f"note: nobody checked the seal of {clean(file)}: the ledger that sealed it is not here")
     run.workspace = made.workspace
-    run.show_in(str((document.get("selection") or {}).get("zone") or "UTC"))
-    show_plan(run, made, document)
-    run.report(made, document=document)
+    run.show_in(saved.zone)
+    show_plan(run, made, saved.document)
+    run.report(made, document=saved.document)
     return 0
+
+
+def _believed(run: Session, saved: Saved) -> bool:
+    """Whether the ledger that sealed a plan is here, and the seal whole. Raises Stale when it is broken."""
+    from reconciler.cli._context import RealClock
+    from reconciler.ledger import open_ledger
+    from reconciler.project import find
+
+    path, clock = saved.wish().path, RealClock(run.env.get("RECONCILER_NOW", ""))
+    try:
+        project = find(path, environment=run.given.environment or saved.environment)
+        ledger = open_ledger(project.state, root=project.root, workspace=project.workspace, clock=clock, create=False)
+    except ReconcilerError:
+        return False
+    run.closing.callback(ledger.close)
+    if saved.sealed(ledger) is None:
+        return False
+    saved.believed(ledger, project.workspace)
+    return True
 
 
 @click.command(short_help="Show what moved away outside of us.")
@@ -189,9 +213,10 @@ def drift(path: str, detailed_exitcode: bool) -> int:
 
     run = session()
     run.formats(*REPORTS)
+    asked = run.asked = Wish(path=path)
     scene = Scene(run, path)
     began = scene.clock.monotonic()
-    made, document = (planned(scene, Wish(path=path)), None) if run.brief else documented(scene, Wish(path=path), create=False)
+    made, document = (planned(scene, asked), None) if run.brief else documented(scene, asked, create=False)
     code = 2 if detailed_exitcode and made.drift else 0
     if run.given.output == "text":
         run.out(text.drift(made, run.look(), seconds=scene.clock.monotonic() - began))

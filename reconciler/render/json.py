@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -416,7 +417,7 @@ def _error(wrong: ReconcilerError | str, exit_code: int | None, next_step: str) 
         "reasons": list(wrong.reasons) if isinstance(wrong, Stopped) else [],
         "code": wrong.code if isinstance(wrong, VendorError) else "",
         "request_id": wrong.request_id if isinstance(wrong, VendorError) else "",
-        "next": wrong.next_step if isinstance(wrong, ReconcilerError) else next_step,
+        "next": next_step or (wrong.next_step if isinstance(wrong, ReconcilerError) else ""),
         "exit_code": wrong.exit_code if exit_code is None and isinstance(wrong, ReconcilerError) else (exit_code or 70),
     }
 
@@ -429,12 +430,18 @@ def _carried(wrong: ReconcilerError | str) -> list[Json]:
 
 
 class ApplyStream:
-    """The JSON lines of an apply: `version` first, `change_summary` last and always, whatever happens in between."""
+    """The JSON lines of an apply: `version` first, `change_summary` last and always, whatever happens in between.
 
-    def __init__(self, write: Callable[[str], None], now: Callable[[], datetime], *, program: str) -> None:
+    `again` completes the command that a failure suggests.
+    """
+
+    def __init__(
+        self, write: Callable[[str], None], now: Callable[[], datetime], *, program: str, again: Callable[[str], str] = str
+    ) -> None:
         self._write = write
         self._now = now
         self._program = program
+        self._again = again
         self._planned: Plan | None = None
         self._results: dict[Address, Result] = {}
         self._begun: dict[Address, str] = {}
@@ -467,11 +474,14 @@ class ApplyStream:
             fields["progress"] = event.progress
         if event.result:
             self._results[event.result.change.address] = event.result
-            fields |= {key: value for key, value in result(event.result).items() if key not in fields}
+            fields |= {key: value for key, value in self._result(event.result).items() if key not in fields}
         self._say(event.type, event.at, **fields)
 
     def diagnostic(self, one: Diagnostic) -> None:
         self._say("diagnostic", **diagnostic(one))
+
+    def _result(self, one: Result) -> Json:
+        return result(replace(one, next_step=self._again(one.next_step)))
 
     def failed(self, wrong: ReconcilerError | str, *, exit_code: int | None = None, next_step: str = "") -> None:
         """The failure as a diagnostic line; what an InvalidManifests carries comes first."""
@@ -479,6 +489,7 @@ class ApplyStream:
             for one in wrong.diagnostics:
                 self.diagnostic(one)
         told = _error(wrong, exit_code, next_step)
+        told["next"] = self._again(told["next"])
         told["error"] = told.pop("type")
         self._say("diagnostic", severity="error", address="", path="", place=None, help="", related=[], **told)
 
@@ -507,7 +518,7 @@ class ApplyStream:
             not_started=count["notStarted"],
             blocked=self._planned.summary["blocked"] if self._planned else 0,
             actions=done,
-            results=[result(one) for one in told],
+            results=[self._result(one) for one in told],
             interrupted=interrupted,
             seconds=round(seconds, 3),
             exit_code=exit_code,

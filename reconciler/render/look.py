@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -46,21 +46,18 @@ _INSTANT = re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 class Look:
     """`width`: cells after which long values are cut; None (no terminal) never cuts. `verbosity`: -1 quiet, 0, 1 (-v), 2 (-vv).
 
-    `options` make a suggested command mean the same project and environment, like `-C demo -e staging`.
+    `again` makes a suggested command mean what the run was asked for: its project, environment, path and selection.
     """
 
     zone: tzinfo = UTC
     width: int | None = None
     color: bool = False
     verbosity: int = 0
-    options: str = ""
+    again: Callable[[str], str] = str
 
     def next(self, command: str) -> str:
         """The one line that a failure ends with; a shell takes what follows `Next: ` as it is."""
-        program, space, rest = command.partition(" ")
-        if self.options and program == "reconciler" and not rest.startswith("explain ") and not rest.endswith("--help"):
-            command = f"{program} {self.options}{space}{rest}"
-        return f"Next: {clean(command)}"
+        return f"Next: {clean(self.again(command))}"
 
     def paint(self, text: str, style: str) -> str:
         return f"\x1b[{_PAINT[style]}m{text}\x1b[0m" if self.color and style and text else text

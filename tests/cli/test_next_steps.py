@@ -282,3 +282,134 @@ def test_the_line_means_the_same_project_and_environment(
         file.write("environments: {prod: {workspace: sports-prod}}\n")
     monkeypatch.chdir(project.parent)
     assert next_of(reconciler(*args)) == step
+
+
+def two_refusing(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    (project / "manifests/z.yaml").write_text(relay("z", title="z"), encoding="utf-8")
+    refusing(project, reconciler, emulated)
+
+
+def removed_and_chosen(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    removed_on_air(project, reconciler, emulated)
+    (project / "manifests/a.yaml").write_text(relay("a", title="a"), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("scene", "args", "step"),
+    [
+        pytest.param(
+            refusing,
+            "plan manifests --target RelayTask/a -v --tz UTC --report json=report.json",
+            "reconciler apply manifests --target RelayTask/a --allow-on-air RelayTask/a",
+            id="PATH and target, not how it looks",
+        ),
+        pytest.param(
+            two_refusing,
+            "apply --auto-approve --no-wait --parallelism 2 --exclude RelayTask/z --no-prune --allow-delete 3 --allow-env PUSH_*",
+            "reconciler apply --exclude RelayTask/z --no-prune --allow-delete 3 --allow-env 'PUSH_*' --allow-on-air RelayTask/a",
+            id="every flag that decides, quoted",
+        ),
+        pytest.param(nothing, "apply manifests/a.yaml", "reconciler plan manifests/a.yaml", id="one file"),
+        pytest.param(nothing, "apply --target RelayTask/a", "reconciler plan --target RelayTask/a", id="declined"),
+        pytest.param(
+            applied, "destroy manifests --target RelayTask/a", "reconciler plan manifests --destroy --target RelayTask/a", id="destroy"
+        ),
+        pytest.param(guarded, "apply . --auto-approve --allow-delete 0", "reconciler apply --allow-delete 1", id="a flag once"),
+        pytest.param(
+            removed_and_chosen,
+            "apply --auto-approve --target RelayTask/a --target SegmentSession/mod",
+            "reconciler destroy --target SegmentSession/mod --allow-on-air SegmentSession/mod",
+            id="a command that names its own objects keeps to them",
+        ),
+        pytest.param(
+            lost, "apply manifests --auto-approve --target RelayTask/a", "reconciler refresh RelayTask/a", id="refresh takes addresses"
+        ),
+    ],
+)
+def test_the_line_touches_what_the_run_would_have_touched(
+    scene: Scene, args: str, step: str, project: Path, reconciler: Command, emulated: Emulated
+) -> None:
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    scene(project, reconciler, emulated)
+    said = reconciler(*args.split())
+    assert said.code != 0
+    assert next_of(said) == step
+    taken(step)
+
+
+def test_json_names_the_same_line(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    refusing(project, reconciler, emulated)
+    said = reconciler("apply", "manifests", "--auto-approve", "-o", "json")
+    assert said.lines[-2]["next"] == "reconciler apply manifests --allow-on-air RelayTask/a"
+    said = reconciler("plan", "manifests", "--at", "tomorrow", "-o", "json")
+    assert said.json["error"]["next"] == "reconciler plan --help"
+
+
+@pytest.mark.parametrize(
+    ("inside", "args", "step"),
+    [
+        pytest.param(".", "plan prod", "reconciler apply prod", id="a folder"),
+        pytest.param("prod", "plan", "reconciler apply", id="the current folder"),
+        pytest.param(".", "-C prod plan", "reconciler apply prod", id="-C to a folder of the project"),
+        pytest.param("..", "-C sports plan prod", "reconciler -C sports apply prod", id="-C to the project"),
+        pytest.param("..", "plan sports/prod", "reconciler -C sports apply prod", id="a folder of another project"),
+        pytest.param("prod", "-e live plan ../prod/a.yaml", "reconciler -e live apply ../prod/a.yaml", id="a file, in an environment"),
+    ],
+)
+def test_a_path_is_written_as_it_reads_where_the_line_is_pasted(
+    inside: str, args: str, step: str, project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "manifests").rename(project / "prod")
+    (project / "reconciler.yaml").write_text("workspace: sports\nenvironments: {live: {}}\n")
+    air = {"start": "2026-11-20T20:00:00+08:00", "end": "2026-11-20T23:30:00+08:00"}
+    (project / "prod/a.yaml").write_text(relay("a", **air), encoding="utf-8")
+    (project / "other.yaml").write_text(relay("b", title="b"), encoding="utf-8")
+    reconciler("apply", "--auto-approve")
+    changed = relay("a", source="http://pull.example.com/live/other.flv", **air)
+    (project / "prod/a.yaml").write_text(changed.replace("spec:", "lifecycle: {onAirChange: refuse}\nspec:"), encoding="utf-8")
+    emulated.tell("clock", {"advance": 60}, "PUT")
+    monkeypatch.chdir(project / inside)
+    said = reconciler(*args.split())
+    assert said.code == 5
+    assert next_of(said) == f"{step} --allow-on-air RelayTask/a"
+    monkeypatch.chdir(project / inside)  # -C went elsewhere
+    said = reconciler(*shlex.split(next_of(said))[1:], "--auto-approve")
+    assert (said.code, "1 updated" in said.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "step"),
+    [
+        pytest.param("manifests", "reconciler plan manifests --target RelayTask/a --out 'p q.json'", id="stale: the same plan anew"),
+        pytest.param("plan", "reconciler plan --out 'p q.json'", id="changed: what it asks for decides nothing"),
+    ],
+)
+def test_a_saved_plan_that_is_refused(spoil: str, step: str, project: Path, reconciler: Command, emulated: Emulated) -> None:
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    assert reconciler("plan", "manifests", "--target", "RelayTask/a", "--out", "p q.json").code == 0
+    if spoil == "plan":
+        Path("p q.json").write_text(Path("p q.json").read_text().replace("pull.example.com", "evil.example.com"))
+    else:
+        (project / "manifests/b.yaml").write_text(relay("b", title="b"), encoding="utf-8")
+    said = reconciler("apply", "p q.json")
+    assert said.code == 6
+    assert next_of(said) == step
+    taken(step)
+
+
+def test_an_interrupt_names_the_run_too(project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reconciler.engine import Engine
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    monkeypatch.setattr(Engine, "plan", interrupted)
+    monkeypatch.setattr(Engine, "refresh", interrupted)
+    for args in ("plan manifests --target RelayTask/a", "apply manifests --target RelayTask/a"):
+        said = reconciler(*args.split())
+        assert said.code == 130
+        assert next_of(said) == "reconciler plan manifests --target RelayTask/a"
+    assert next_of(reconciler("refresh", "RelayTask/a")) == "reconciler plan --target RelayTask/a"
+    assert reconciler("plan", "manifests", "-o", "json").json["error"]["next"] == "reconciler plan manifests"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -44,6 +46,46 @@ def test_show_prints_the_same_plan_without_project_and_network(relays: Path, rec
     shown = reconciler("-C", str(tmp_path), "show", "sports/plan.json").out
     assert shown.splitlines()[1:] == planned.splitlines()[1:]
     assert reconciler("show", "-o", "markdown", f"{relays}/plan.json").out.startswith("<!-- reconciler:plan workspace=sports")
+
+
+@pytest.mark.parametrize("output", ["text", "json", "markdown"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("pull.example.com", "evil.example.com", id="changed"),
+        pytest.param('"signature"', '"signed"', id="the seal taken away"),
+        pytest.param('"targets": []', '"targets": 7', id="a selection that cannot be read"),
+    ],
+)
+def test_show_shows_nothing_of_a_plan_whose_seal_is_broken(before: str, after: str, output: str, relays: Path, reconciler: Command) -> None:
+    assert reconciler("plan", "--out", "plan.json").code == 0
+    said = reconciler("show", "plan.json", "-o", output)
+    assert (said.code, said.err) == (0, "")
+    text = Path("plan.json").read_text()
+    assert before in text
+    Path("plan.json").write_text(text.replace(before, after))
+    said = reconciler("show", "plan.json", "-o", output)
+    assert said.code == 6
+    told = said.json["error"] if output == "json" else {"message": said.err, "next": said.err}
+    assert "this plan is stale" in told["message"]
+    assert "reconciler plan --out plan.json" in told["next"]
+    assert "RelayTask/a" not in said.out
+    assert "evil" not in said.out + said.err
+
+
+def test_show_says_when_nobody_checked_the_seal(relays: Path, reconciler: Command, tmp_path: Path) -> None:
+    """Nothing here can tell: the ledger is elsewhere, or was lost and begun anew."""
+    reconciler("plan", "--out", "plan.json")
+    note = "note: nobody checked the seal of {}: the ledger that sealed it is not here\n"
+    said = reconciler("-C", str(tmp_path), "show", "sports/plan.json")
+    assert (said.code, said.err) == (0, note.format("sports/plan.json"))
+    assert not (tmp_path / ".reconciler").exists()
+    os.chdir(relays)
+    shutil.rmtree(".reconciler")
+    reconciler("state", "list")
+    reconciler("plan", "--out", "later.json")
+    assert reconciler("show", "plan.json").err == note.format("plan.json")
+    assert reconciler("show", "later.json").err == ""
 
 
 def test_the_apply_stream_fits_its_schema_line_by_line(relays: Path, reconciler: Command) -> None:

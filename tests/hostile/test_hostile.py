@@ -260,13 +260,12 @@ def plans() -> Iterator[Feed]:
                     data = bent(chance, whole.decode()).encode(errors="surrogatepass")
             file.write_bytes(data)
             found = _saved.read(file)
-            if found is None or found == document:
+            if found is None or found.document == document:
                 return
             with suppress(ValueError):
-                assert_harmless("\n".join(text.plan(documents.read_plan(found), LOOK)))
+                assert_harmless("\n".join(text.plan(documents.read_plan(found.document), LOOK)))
             try:
-                wish = _saved.wish_of(found, allow_on_air=(), allow_delete=None, wait=True)
-                _saved.checked(found, cast(Any, scene), cast(Any, None), wish)
+                found.checked(cast(Any, scene), cast(Any, None), found.wish())
             except Stale:
                 return
             raise AssertionError("a changed plan was taken")
