@@ -335,10 +335,11 @@ class Trial:
         return self.db is not None and self.db.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
 
     def close(self) -> None:
-        """Nobody has the ledger's file open any more: it is whole."""
-        if self.onlooker is not None:
-            self.onlooker.close()
-            self.onlooker = None
+        """Nobody has the ledger open any more: its file is whole, and what was in memory is gone."""
+        for one in (self.onlooker, self.db):
+            if one is not None:
+                one.close()
+        self.onlooker = None
 
     def engine(self, ledger: Ledger, transports: Transports, state: str) -> Engine:
         desired = declared(self.case.kind, state)
@@ -431,13 +432,12 @@ class Trial:
     # a world that was lived in already is copied, not lived again
 
     def freeze(self) -> bytes:
-        self.close()
+        """The world and the ledger as bytes; the trial is over."""
         world = self.world
         path = self.folder / self.store
-        kept = b""
-        if self.db is not None and self.laid_out():
-            kept = self.db.serialize()
-        elif path.exists():
+        kept = self.db.serialize() if self.db is not None and self.laid_out() else b""
+        self.close()
+        if path.exists():
             kept = path.read_bytes()
         facts = (
             world.clock.now_ms(), self.clock._began, world.data, world.seq, world._ids, world.ledger.events, world.ledger.living,
