@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from reconciler import diff
 from reconciler.courier import Courier
 from reconciler.crash import point
 from reconciler.errors import NotReady, OutcomeUnknown, ReconcilerError, Stale, VendorError
+from reconciler.frozen import frozen
 from reconciler.ledger import Lease, Ledger, Tombstone
 from reconciler.model import (
     Action,
@@ -47,7 +48,7 @@ RENEW = 30.0  # seconds of the lease that must be left
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Crew:
     """What carrying out needs: the kinds, the ledger, the clock, a courier for an account, and somebody to tell."""
 

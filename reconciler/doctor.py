@@ -11,13 +11,13 @@ import importlib.util
 import platform
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.errors import Denied, NotFound, ReconcilerError, Rejected, Throttled, VendorError
+from reconciler.frozen import frozen
 from reconciler.model import Call, Clock, mask_url
 from reconciler.vendors import LIVE, LIVEPEER, RTC, Account, Endpoint, Transports, endpoint
 
@@ -50,7 +50,7 @@ class Status(enum.StrEnum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One finding; `next_step` is a line for a shell.
 

@@ -14,7 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -23,6 +23,7 @@ from reconciler import diff, guards, planner, settling, timeline
 from reconciler.applying import Crew, carry_out
 from reconciler.courier import Courier, Pacer
 from reconciler.errors import Stale, Stopped, UsageError
+from reconciler.frozen import frozen
 from reconciler.ledger import Lease, Ledger, Tombstone
 from reconciler.memory import uncollected
 from reconciler.mistakes import did_you_mean
@@ -42,8 +43,8 @@ from reconciler.model import (
     Observed,
     Outcome,
     Pause,
-    Plan,
     Phase,
+    Plan,
     Presence,
     Result,
     Scheduling,
@@ -58,7 +59,7 @@ from reconciler.observing import Observer, World
 MAX_AGE = timedelta(hours=24)  # no plan is worth more than a day
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Options:
     """What a run was asked for. `whole` is false when PATH named a part of the project: nothing outside of it is then deleted."""
 
@@ -89,7 +90,7 @@ class Options:
         return bool(self.excludes or self.selector or self.targets or not self.whole)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """The declared side of a run, as the manifest layer read it. `resolve` fills in secrets; called only for what is looked at."""
 
@@ -100,7 +101,7 @@ class Wanted:
     resolve: Callable[[Sequence[Desired]], Sequence[Desired]] = lambda desired: desired
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """What became of every change of an apply, in the order of the plan."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, TypeVar
@@ -28,6 +27,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from reconciler import scalars
+from reconciler.frozen import frozen
 from reconciler.model import Secret, Url
 
 S = TypeVar("S", bound="Spec")
@@ -35,7 +35,7 @@ S = TypeVar("S", bound="Spec")
 # --- markers ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wire:
     """Where a field lives in the vendor's body: a dotted path relative to its model's own object.
 
@@ -51,7 +51,7 @@ class Wire:
     also: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Doc:
     """What people should know of a field: meaning, then unit, limit and default in the vendor's terms. Feeds schema and `explain`."""
 
@@ -203,7 +203,7 @@ def _common_url(schemes: tuple[str, ...], limit: int | None) -> Callable[[str], 
     return re.compile(rf"{within}(?:{'|'.join(schemes)})://[A-Za-z0-9.-]+(?::[0-9]+)?(?:[/?][!#%-z~]*)?").fullmatch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class UrlField:
     """Makes Url the type of a field: `PullUrl = Annotated[Url, UrlField(schemes=("http", "rtmp"), limit=1000, rule="RC115", what="...")]`.
 

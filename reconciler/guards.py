@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from reconciler.frozen import frozen
 from reconciler.model import Action, Change, Need, Presence
 from reconciler.scalars import counted
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """`max_delete` is a share (float) of what is owned, in force from `floor` objects on, or a number of objects (int).
 

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from reconciler import mistakes, plainyaml, rules, scalars, schedule, sketch, sources, timeline, yamltree
 from reconciler.errors import InvalidManifests
+from reconciler.frozen import frozen
 from reconciler.memory import uncollected
 from reconciler.mistakes import Mistake, did_you_mean, misplaced_environment, quoted, unknown_keys, wrong_type
 from reconciler.mistakes import Path as Steps
@@ -93,7 +94,7 @@ class Places(Mapping[str, Place]):
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """What the manifests say. `desired` holds the documents without mistakes, in the order of files and documents.
 

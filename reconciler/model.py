@@ -8,10 +8,12 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
+
+from reconciler.frozen import frozen
 
 T = TypeVar("T")
 
@@ -62,7 +64,7 @@ class Severity(enum.StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Diagnostic:
     """One thing wrong, or doubtful, in a manifest. `rule` is a code that `reconciler explain` knows; `path` is `spec.title`."""
 
@@ -189,7 +191,7 @@ Seal = Callable[[Secret], Sealed]
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Window:
     """`[start, end)`; an end of None is open."""
 
@@ -209,7 +211,7 @@ class Late(enum.StrEnum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timing:
     """When an object is wanted and how early it is made. `horizon`: created this far ahead; `lead`: must exist this long before."""
 
@@ -244,7 +246,7 @@ class OnAirChange(enum.StrEnum):
     REFUSE = "refuse"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lifecycle:
     protect: bool = False
     on_air_change: OnAirChange = OnAirChange.DEFER
@@ -253,7 +255,7 @@ class Lifecycle:
     timeout: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Desired:
     """One object somebody declared. `incarnation` counts the objects this address has had; the engine sets it from the ledger."""
 
@@ -311,7 +313,7 @@ EVERYTHING = frozenset({""})
 """The `unread` of an object whose configuration cannot be read at all."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Observed:
     """What the vendor's reads say about one address.
 
@@ -338,7 +340,7 @@ class Observed:
     """The whole of it, where the manifest leaves a part to be found."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stranger:
     """A live object that is tied to no address asked for: foreign, or an orphan that carries our mark.
 
@@ -356,7 +358,7 @@ class Stranger:
     values: Values = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Survey:
     """What `observe` returns: one answer for every address asked, in order, and what else the list showed."""
 
@@ -367,7 +369,7 @@ class Survey:
 # --- remembered -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """What the ledger remembers of an object we own. `applied` is the last applied spec as JSON, its secrets sealed.
 
@@ -400,7 +402,7 @@ class Verb(enum.StrEnum):
     DELETE = "delete"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Intent:
     """One write that was begun. Open until its result is known; absence is believed only after `horizon`."""
 
@@ -419,7 +421,7 @@ class Intent:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lookup:
     """The question `observe` answers: where is this address's object? `want` is None for what only the ledger or an intent knows."""
 
@@ -433,7 +435,7 @@ class Lookup:
 # --- calls ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """One request to a vendor, before it is signed. `pace` is the published limit in calls a second for one account and action.
 
@@ -453,7 +455,7 @@ class Call:
     by: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """A successful answer. `body` is parsed JSON: the `Result` of a Volcengine envelope, the whole body of a Livepeer answer, or None."""
 
@@ -463,14 +465,14 @@ class Reply:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Batch:
     """Calls that may run side by side. The answer is a list in the same order; a failed call's place holds its VendorError."""
 
     calls: Sequence[Call]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pause:
     """Wait this many seconds before going on; `progress` (0..1) and `note` are shown meanwhile."""
 
@@ -479,7 +481,7 @@ class Pause:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Created:
     """The vendor confirmed a new object: write its id down before anything else happens. `started`: when it began, if it has.
 
@@ -628,7 +630,7 @@ class Evidence(enum.StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FieldChange:
     """One manifest path that differs. `before`/`after` are None where absent; secrets are Secret or Sealed, never text."""
 
@@ -654,7 +656,7 @@ class Need(NamedTuple):
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """What is to be done about one address, and why.
 
@@ -700,7 +702,7 @@ class Change:
 _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE, Action.START, Action.STOP})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conflict:
     """Two things that want one exclusive thing at one time: `hard`, `tight`, `shadow` or `foreign`."""
 
@@ -712,7 +714,7 @@ class Conflict:
     window: Window | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """The difference between what is declared and what is live, at one instant. A value: showing and applying read the same one."""
 
@@ -773,7 +775,7 @@ class Outcome(enum.StrEnum):
     NOT_STARTED = "notStarted"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """What became of one change in an apply."""
 
@@ -788,7 +790,7 @@ class Result:
     next_step: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """One line of an apply stream. `type` is apply_start, apply_progress, apply_complete, apply_errored, apply_unknown or diagnostic."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from reconciler import diff
+from reconciler.frozen import frozen
 from reconciler.model import (
     Action,
     Address,
@@ -42,7 +43,7 @@ INTERRUPTION = 2.0  # seconds of air an in-place update of a running object may 
 REPLACEMENT = 5.0  # seconds between the stop of the old object and the first frame of the new one, our estimate
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """What every decision may look at. `allow_on_air` holds addresses a person named, or `*`; `destroy` wants nothing at all."""
 
@@ -56,7 +57,7 @@ class Setting:
         return str(address) in self.allow_on_air or "*" in self.allow_on_air
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """Everything known about one address."""
 

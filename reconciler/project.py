@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError, WithJsonSchema
 from reconciler import mistakes, rules, schedule, sources, yamltree
 from reconciler.errors import InvalidManifests, UsageError
 from reconciler.fields import Doc, Seconds, Spec, fault
+from reconciler.frozen import frozen
 from reconciler.mistakes import Mistake, did_you_mean
 from reconciler.model import Diagnostic, Place, Severity
 from reconciler.sources import STDIN, Refused, Source
@@ -30,7 +31,7 @@ FOLDER = ".reconciler"
 # --- what a project is ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Volcengine:
     region: str = "cn-north-1"
     profile: str = ""
@@ -38,18 +39,18 @@ class Volcengine:
     rtc_endpoint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Livepeer:
     endpoint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     volcengine: Volcengine = Volcengine()
     livepeer: Livepeer = Livepeer()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Guards:
     """`max_delete` is a share of what is owned (float, 0..1) or a number of objects (int); `max_off_air` None means no limit."""
 
@@ -59,7 +60,7 @@ class Guards:
     max_off_air: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Project:
     """`file` tells whether there is a reconciler.yaml; `environment` is the overlay in force, "" for none.
 
@@ -338,7 +339,7 @@ def _account(block: AccountSettings) -> Account:
 # --- which files ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
     """The manifest files that a PATH means, in order. Unless it is `whole`, nothing outside it may be deleted.
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
+from reconciler.frozen import frozen
 from reconciler.model import Diagnostic, Kind
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """`title` is a phrase, `explanation` says what the rule protects, `help` what to write instead."""
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler import diff
+from reconciler.frozen import frozen
 from reconciler.model import Desired, Entry, Intent, Match, Observed, Presence, Seal, Stage, Values, Verb
 
 LATEST = timedelta(minutes=15)  # a signature's validity where nobody shortens it: nothing that was sent comes to life later
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settlement:
     """What became of an intent: `known` at all, whether the object is `present`, and the entry the ledger then keeps.
 

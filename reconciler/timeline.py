@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from reconciler.frozen import frozen
 from reconciler.model import Conflict, Place, Window
 
 T = TypeVar("T")
@@ -16,7 +16,7 @@ MOST = 16  # conflicts told of one claim: thousands on one destination are one m
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """`holder` holds `thing` (`scheme://host/app/stream`, normalised) during `window`. `foreign`: live, and in no manifest."""
 

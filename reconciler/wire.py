@@ -6,7 +6,6 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,12 +13,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from reconciler.fields import HARMLESS, REPLACE, UNREADABLE, Doc, Wire
+from reconciler.frozen import frozen
 from reconciler.model import Secret, Values
 
 ABSENT: Any = object()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """One declared field. `path` is its manifest path below `spec`, list indices left out (`layout.regions.x`)."""
 
@@ -47,7 +47,7 @@ class Field:
         return ABSENT if self.required else self.default
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shape:
     """A spec model as the walk needs it. `by_path` holds every field below it, at any depth."""
 

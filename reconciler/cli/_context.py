@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler import scalars, schedule
 from reconciler.cli._session import Session
 from reconciler.errors import InvalidManifests, UsageError
+from reconciler.frozen import frozen
 from reconciler.kinds import Registry
 from reconciler.manifest import Loaded, load
 from reconciler.model import Address, Desired, Event, Place, Plan, Transport
@@ -51,7 +51,7 @@ class RealClock:
         time.sleep(seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wish:
     """What the flags of plan, apply and their relatives ask for, as they were given."""
 

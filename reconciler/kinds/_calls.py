@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from reconciler.errors import NotFound, VendorError
+from reconciler.frozen import frozen
 from reconciler.model import Batch, Call, Reply, Steps
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operation:
     """One action of a vendor's API: `STOP = Operation("volcengine-live", "StopPullToPushTask", repeatable=True)`.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from reconciler import scalars, wire
 from reconciler.errors import NotFound, NotReady, OutcomeUnknown, Rejected, VendorError
 from reconciler.fields import REPLACE, UNREADABLE, Doc, SecretRef, Spec, Wire, fault, faults, readable
+from reconciler.frozen import frozen
 from reconciler.kinds._calls import Operation, mapping
 from reconciler.model import (
     Batch,
@@ -62,7 +63,7 @@ def identifier(value: str, rule: str, what: str) -> str:
     raise fault(rule, "{what} may hold only A-Z a-z 0-9 _ @ - . and must not be empty", what=what, help=f"write {ID_DOC}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Between:
     """A number within the vendor's range, ends included unless `above` or `below` leaves them out."""
 
@@ -389,7 +390,7 @@ def gone(error: VendorError) -> bool:
     return isinstance(error, NotFound) or (isinstance(error, Rejected) and bool(_GONE.fullmatch(error.code)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """One task as a Get tells it. `task` is the vendor's object, empty when there is none."""
 

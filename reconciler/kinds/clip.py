@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 from reconciler import scalars, wire
 from reconciler.errors import Denied, NotFound, NotReady, OutcomeUnknown, Rejected, Throttled, Unavailable
 from reconciler.fields import HARMLESS, REPLACE, Doc, Instant, Spec, Wire, fault, faults
+from reconciler.frozen import frozen
 from reconciler.kinds._calls import Operation, mapping, mappings, present
 from reconciler.kinds._marks import fingerprint
 from reconciler.model import (
@@ -198,7 +199,7 @@ _GONE = ("deleting", "deleted")
 _ORDER = (Stage.READY, Stage.MAKING, Stage.FAILED, Stage.NONE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cut:
     """One clip: the asset, and from its task the times. `values` are canonical, and still know of no manifest."""
 
@@ -320,7 +321,7 @@ def _header(reply: Reply, name: str) -> str:
 # --- sessions ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """One broadcast of a stream, as far as it was seen."""
 

@@ -7,20 +7,20 @@ digests only. The lock is a lease with an epoch: whoever lost it can no longer w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
 from reconciler.errors import LedgerError, UsageError
+from reconciler.frozen import frozen
 from reconciler.ledger.holder import Held
 from reconciler.model import Address, Clock, Entry, Intent, Sealed, Secret, Values
 
 __all__ = ["Held", "Lease", "Ledger", "Tombstone", "open_ledger"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tombstone:
     """An object that was deleted. Until `until` a late request may still bring its like to life: what carries `identity` is swept."""
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+
+from reconciler.frozen import frozen
 
 PROC = Path("/proc")
 POSIX = os.name == "posix"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Held:
     """One taking of the lock. `machine` is empty where liveness cannot be judged; `born` tells a process from a later one of its number."""
 

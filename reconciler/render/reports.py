@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from reconciler.frozen import frozen
 from reconciler.model import Action, Diagnostic, Plan, Severity
 from reconciler.render import json, markdown, safe, text
 from reconciler.render.look import Look
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Findings:
     """What a run knows at its end: a plan, or only diagnostics; and how it ended. `checked` are the addresses a validation looked at."""
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.errors import ReconcilerError, Unavailable, UsageError
+from reconciler.frozen import frozen
 from reconciler.model import Clock, Transport
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _VARIABLES = {
 _KEYS = {LIVE: "volcengine.liveEndpoint", RTC: "volcengine.rtcEndpoint", LIVEPEER: "livepeer.endpoint"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """What reconciler.yaml says about one account; "" where it says nothing."""
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.errors import Denied
+from reconciler.frozen import frozen
 from reconciler.model import Secret
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VolcengineKey:
     """`source` says which place won, for people: `environment VOLCENGINE_ACCESS_KEY`, `~/.volcengine/config.json, profile default`."""
 
@@ -27,7 +28,7 @@ class VolcengineKey:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LivepeerKey:
     api_key: Secret
     source: str

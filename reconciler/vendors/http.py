@@ -20,6 +20,7 @@ import httpx
 
 from reconciler import __version__
 from reconciler.errors import UsageError
+from reconciler.frozen import frozen
 from reconciler.model import Call, Clock
 from reconciler.vendors.redaction import redact
 
@@ -43,7 +44,7 @@ class Broken(Exception):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outgoing:
     """A request, ready for the socket: `url` and `content` are sent exactly as they stand.
 
@@ -79,7 +80,7 @@ class Incoming:
         return parsed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exchange:
     """One request and what came of it, with everything secret already hidden: for `-vv` and the debug log.
 

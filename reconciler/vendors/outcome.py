@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
 
 from reconciler.errors import Denied, Lapsed, NotFound, OutcomeUnknown, Rejected, Throttled, Unavailable, VendorError
+from reconciler.frozen import frozen
 
 
 class Verdict(enum.Enum):
@@ -25,7 +25,7 @@ class Verdict(enum.Enum):
     UNCLEAR = "nobody knows whether it took effect"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One line of the table. An empty column matches everything.
 
@@ -55,7 +55,7 @@ class Row:
 SOCKET, VOLCENGINE, LIVEPEER = "socket", "volcengine", "livepeer"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """What went wrong, before it is judged. `source` is SOCKET (code: the exception's name), VOLCENGINE or LIVEPEER.
 

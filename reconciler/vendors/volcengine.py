@@ -6,13 +6,13 @@ A signed request is valid for X-Expires seconds: that is the fence which keeps a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from reconciler.errors import ReconcilerError, UsageError, VendorError
+from reconciler.frozen import frozen
 from reconciler.model import Call, Clock, Reply
 from reconciler.vendors import outcome
 from reconciler.vendors.credentials import VolcengineKey
@@ -28,7 +28,7 @@ TOLERANCE = timedelta(seconds=5)  # the horizon allows for so much
 SHORTEST_VALIDITY = 1  # seconds that a signature must still have when the first byte leaves
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """One API behind the gateway: its name in the signature, its version, and where it is by default."""
 
