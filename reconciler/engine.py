@@ -20,7 +20,7 @@ from itertools import chain
 from typing import Any
 
 from reconciler import diff, guards, planner, settling, timeline
-from reconciler.applying import Crew, carry_out
+from reconciler.applying import Crew
 from reconciler.courier import Courier, Pacer
 from reconciler.errors import Stale, Stopped, UsageError
 from reconciler.frozen import frozen
@@ -55,6 +55,7 @@ from reconciler.model import (
     Values,
 )
 from reconciler.observing import Observer, World
+from reconciler.running import carry_out
 
 MAX_AGE = timedelta(hours=24)  # no plan is worth more than a day
 

@@ -622,6 +622,10 @@ class Action(enum.StrEnum):
     NOOP = "noop"
 
 
+TAKING = (Action.CREATE, Action.REPLACE, Action.START, Action.UPDATE)
+"""What waits for the objects that its own depends on, and may take what others free."""
+
+
 class Evidence(enum.StrEnum):
     """What a comparison rests on: the vendor's read, our record of what was applied, or nothing."""
 

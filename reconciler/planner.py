@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from reconciler import diff
 from reconciler.frozen import frozen
 from reconciler.model import (
+    TAKING,
     Action,
     Address,
     Change,
@@ -96,14 +97,11 @@ def decisions(cases: Iterable[Case]) -> Iterator[Change]:
         yield from _duplicates(case)
 
 
-_TAKES = (Action.CREATE, Action.REPLACE, Action.START, Action.UPDATE)
-
-
 def held_back(changes: Sequence[Change]) -> list[Change]:
     """What depends on an object that is blocked and not there, or of which nothing certain is known, is blocked with it."""
     stuck = (one for one in changes if one.action is Action.BLOCKED and (one.unsettled or one.wanted in (Action.CREATE, Action.ADOPT)))
     held = {one.address: one for one in stuck}
-    late = [one for one in changes if one.action in _TAKES and one.desired and one.desired.depends_on] if held else []
+    late = [one for one in changes if one.action in TAKING and one.desired and one.desired.depends_on] if held else []
     found = True
     while found:
         found = False
@@ -115,7 +113,7 @@ def held_back(changes: Sequence[Change]) -> list[Change]:
                     change, action=Action.BLOCKED, wanted=change.action, reason=reason, needs=first.needs, boundary=first.boundary
                 )
                 found = True
-    return [held.get(one.address, one) if one.action in _TAKES else one for one in changes]
+    return [held.get(one.address, one) if one.action in TAKING else one for one in changes]
 
 
 def decide(case: Case) -> Change:

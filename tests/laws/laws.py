@@ -338,7 +338,7 @@ def _no_dedupe(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_second_look(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(applying._Work, "_check_unchanged", lambda _: None)
+    patch.setattr(applying.Work, "_check_unchanged", lambda _: None)
 
 
 def _no_tombstones(patch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.applying import GRACE, Crew, carry_out
+from reconciler.applying import Crew
 from reconciler.courier import Courier, Pacer
 from reconciler.errors import OutcomeUnknown, Rejected
 from reconciler.ledger import Ledger, open_ledger
@@ -36,6 +36,7 @@ from reconciler.model import (
     Stage,
     Survey,
 )
+from reconciler.running import GRACE, carry_out
 from tests.fakes import StillClock
 
 
