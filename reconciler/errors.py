@@ -77,9 +77,13 @@ class Stale(ReconcilerError):
 
 
 class LockHeld(Stale):
-    """Another run holds the workspace's lock."""
+    """Another run holds the workspace's lock, and renews it. `stuck`: for longer than a run takes, so that waiting may be in vain."""
 
     usual_step = "reconciler force-unlock"
+
+    def __init__(self, message: str, *, stuck: bool = False) -> None:
+        super().__init__(message)
+        self.stuck = stuck
 
 
 class LedgerError(ReconcilerError):

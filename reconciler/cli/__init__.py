@@ -152,7 +152,8 @@ def run(args: Sequence[str]) -> int:
 
 
 def _invoke(args: list[str]) -> int:
-    with cli.make_context("reconciler", args, terminal_width=_width()) as ctx:
+    with cli.make_context("reconciler", list(args), terminal_width=_width()) as ctx:
+        ctx.meta["words"] = args
         try:
             code = cli.invoke(ctx)
             return code if isinstance(code, int) else 0

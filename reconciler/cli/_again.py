@@ -18,12 +18,13 @@ _ALONE = frozenset({"--allow-delete"})  # given twice, the last one counts
 def again(command: str, run: Session) -> str:
     """`reconciler apply` as `reconciler -e prod apply envs/prod --target RelayTask/a`: what decides what is touched, and nothing else.
 
-    A command that names its own objects or file keeps to those; what is no command of ours, or only explains, stays as it is.
+    A command that names its own objects or file keeps to those; a whole command line, what is no command of ours, or only explains,
+    stays as it is.
     """
     if not command.startswith("reconciler ") or command.endswith("--help"):
         return command
     program, verb, *own = shlex.split(command)
-    if verb == "explain":
+    if verb == "explain" or verb.startswith("-"):
         return command
     asked: list[str] = []
     if run.asked is not None and (not own or own[0].startswith("-")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import UTC, datetime
 
@@ -10,10 +11,12 @@ import click
 from reconciler import __version__
 from reconciler.cli._given import given
 from reconciler.cli._session import REPORTS, Session, session
-from reconciler.errors import InvalidManifests, ReconcilerError, Stopped, UsageError, VendorError
+from reconciler.errors import InvalidManifests, LockHeld, ReconcilerError, Stopped, UsageError, VendorError
 from reconciler.render import diagnostics, json
 from reconciler.render.look import Look
 from reconciler.render.safe import clean, hanging
+
+PATIENCE = "5m"  # for a lock that somebody works under
 
 
 def told(wrong: ReconcilerError, ctx: click.Context) -> int:
@@ -28,6 +31,8 @@ def told(wrong: ReconcilerError, ctx: click.Context) -> int:
         else:
             sys.stderr.write(f"error: {clean(worse.message)}\n{Look().next(worse.next_step)}\n")
         return worse.exit_code
+    if isinstance(wrong, LockHeld) and not wrong.stuck:
+        wrong.next_step = _later(ctx)
     if run.json:
         if run.stream is not None:
             run.stream.failed(wrong)
@@ -42,6 +47,15 @@ def told(wrong: ReconcilerError, ctx: click.Context) -> int:
             run.out(run.rendered(run.given.output, diagnostics=wrong.diagnostics, exit_code=wrong.exit_code))
         run.report(diagnostics=wrong.diagnostics, exit_code=wrong.exit_code)
     return wrong.exit_code
+
+
+def _later(ctx: click.Context) -> str:
+    """The command line once more, with patience for the lock."""
+    words = list(ctx.meta["words"])
+    for at, word in reversed(list(enumerate(words))):
+        if word.partition("=")[0] == "--lock-timeout":
+            del words[at : at + 1 + ("=" not in word)]
+    return shlex.join(["reconciler", "--lock-timeout", PATIENCE, *words])
 
 
 def interrupted(word: str, exit_code: int, ctx: click.Context) -> int:

@@ -475,6 +475,8 @@ def force_unlock(auto_approve: bool) -> int:
         if held is None:
             return _said(run, "Nobody holds the lock.", held=None)
         run.note(f"The lock is held by {clean(held)}")
+        if ledger.busy():
+            run.note("Its holder was at work within the last minute. Unless you know that it is gone, wait: --lock-timeout 5m.")
         if not auto_approve and not run.confirmed("Take it away? Only 'yes' does:", "yes"):
             run.error("Nothing was changed.")
             run.next("reconciler force-unlock")

@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 FORMAT = 1
 LEASE = timedelta(seconds=60)
+STUCK = timedelta(hours=1)  # whoever has renewed a lock for so long may hang
 POLL = 0.25  # seconds between two looks at a lock that somebody holds
 KEEP_CLOSED = timedelta(days=7)  # how long a closed intent stays for people to look at
 
@@ -239,7 +240,7 @@ class StoredLedger(ABC):
                 return lease
             left = patience - self._clock.monotonic()
             if left <= 0:
-                raise LockHeld(f"workspace {self._workspace} is locked by {held}", next_step="reconciler force-unlock")
+                raise self._locked(held)
             self._clock.sleep(min(POLL, left))
 
     def _take(self, run: Run, name: str, token: str) -> tuple[Held, int | None]:
@@ -260,6 +261,11 @@ class StoredLedger(ABC):
         )
         run("DELETE FROM @tombstones WHERE workspace = ? AND until < ?", self._workspace, codec.instant(today))
         return ours, epoch + 1
+
+    def _locked(self, held: Held) -> LockHeld:
+        stuck = held.expires - held.since > STUCK
+        free = "it may hang" if stuck else f"it frees itself within {LEASE.total_seconds():.0f} s should its holder be gone"
+        return LockHeld(f"workspace {self._workspace} is locked by {held}; {free}", stuck=stuck)
 
     def _renew(self, lease: Lease) -> float:
         def work(run: Run) -> Held:
@@ -546,7 +552,7 @@ class StoredLedger(ABC):
             if epoch != lease.epoch or held is None:
                 raise self._stolen(held)
         elif exclusive and held is not None and held.expires > self._now(run) and not held.dead:
-            raise LockHeld(f"workspace {self._workspace} is locked by {held}", next_step="reconciler force-unlock")
+            raise self._locked(held)
 
     def _whole(self) -> _Whole:
         return _Whole(self._place)

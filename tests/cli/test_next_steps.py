@@ -16,7 +16,7 @@ from reconciler.cli import cli
 from reconciler.errors import ReconcilerError
 from reconciler.model import Action, Address, Change, Need
 from reconciler.render.text import way_out
-from tests.cli.conftest import Command, Emulated, Said, relay
+from tests.cli.conftest import NOW, Command, Emulated, Said, relay
 
 ROOT = Path(reconciler.__file__).parent
 PROGRAMS = ("cd", "curl", "export", "pip", "python", "reconciler", "sudo", "unset")
@@ -396,6 +396,58 @@ def test_a_saved_plan_that_is_refused(spoil: str, step: str, project: Path, reco
     assert said.code == 6
     assert next_of(said) == step
     taken(step)
+
+
+@pytest.fixture
+def held(project: Path) -> Iterator[None]:
+    """Somebody else is at work in the workspace."""
+    from reconciler.cli._context import RealClock
+    from reconciler.ledger import open_ledger
+
+    ledger = open_ledger(".reconciler/state.db", root=project, workspace="sports", clock=RealClock(NOW), create=True)
+    with ledger.acquire("ada", timeout=0):
+        yield
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("args", "step"),
+    [
+        pytest.param(
+            "apply --auto-approve --lock-timeout 1s manifests --target RelayTask/a",
+            "reconciler --lock-timeout 5m apply --auto-approve manifests --target RelayTask/a",
+            id="the same line, with patience",
+        ),
+        pytest.param(
+            "-e prod --lock-timeout=0s destroy --auto-approve", "reconciler --lock-timeout 5m -e prod destroy --auto-approve", id="destroy"
+        ),
+        pytest.param("state rebuild", "reconciler --lock-timeout 5m state rebuild", id="state rebuild"),
+    ],
+)
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_held_lock_is_waited_for(
+    args: str, step: str, output: str, project: Path, reconciler: Command, emulated: Emulated, held: None
+) -> None:
+    """It is alive as long as it is held: to take it away is for one that hangs."""
+    with (project / "reconciler.yaml").open("a") as file:
+        file.write("environments: {prod: {}}\n")
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    more = ["-o", "json"] if output == "json" else []
+    said = reconciler(*args.split(), *more)
+    assert said.code == 6
+    if output == "text":
+        assert next_of(said) == step
+        taken(step)
+    else:
+        told = said.lines[-2] if said.out.startswith('{"type"') else said.json["error"]
+        assert told["next"] == f"{step} -o json"
+
+
+def test_force_unlock_says_that_the_holder_is_at_work(project: Path, reconciler: Command, emulated: Emulated, held: None) -> None:
+    said = reconciler("force-unlock", stdin="no\n")
+    assert said.code == 1
+    assert "The lock is held by ada on" in said.err
+    assert "wait: --lock-timeout 5m" in said.err
 
 
 def test_an_interrupt_names_the_run_too(project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.errors import LedgerError, UsageError
+from reconciler.errors import LedgerError, LockHeld, UsageError
 from reconciler.ledger import Ledger, open_ledger
 from reconciler.ledger import sqlite as file_store
 from reconciler.model import Address
@@ -47,6 +47,17 @@ def fill(ledger: Ledger, count: int = 20) -> None:
 
 
 # --- the place --------------------------------------------------------------------------------------------------------
+
+
+def test_a_lock_that_is_renewed_for_an_hour_may_hang(sqlite: Where) -> None:
+    here, there = sqlite.open(), sqlite.open()
+    with here.acquire("ada", timeout=0) as lease:
+        for _ in range(73):
+            sqlite.clock.sleep(50)
+            lease.renew()
+        with pytest.raises(LockHeld, match="it may hang") as refusal:
+            there.acquire("bob", timeout=0)
+        assert (refusal.value.stuck, refusal.value.next_step) == (True, "reconciler force-unlock")
 
 
 def test_only_its_owner_may_read_it(sqlite: Where) -> None:
