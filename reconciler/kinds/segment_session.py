@@ -8,24 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler import wire
-from reconciler.fields import HARMLESS, REPLACE, UNREADABLE, Doc, Seconds, Spec, Wire, fault, faults, readable
+from reconciler.fields import HARMLESS, REPLACE, Doc, Seconds, Wire, fault, faults, readable
 from reconciler.kinds._calls import Operation, mapping
-from reconciler.kinds._rtc import (
+from reconciler.kinds._rtc import VENDOR, Identity, Session
+from reconciler.kinds._rtc_spec import (
     ID_DOC,
     ID_SCHEMA,
     STREAM_LIMIT,
-    VENDOR,
     Between,
     CustomStorage,
-    Identity,
-    Session,
+    Stores,
     Stream,
+    TaskSpec,
     TosStorage,
-    exactly_one,
     identifier,
     name_region,
     repeated,
@@ -76,38 +75,19 @@ class SegmentCustomStorage(CustomStorage):
     FAMILY: ClassVar[str] = "RC3"
 
 
-class Storage(Spec):
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+class Storage(Stores):
+    FAMILY: ClassVar[str] = "RC3"
 
     tos: Annotated[SegmentTosStorage | None, Wire("TosConfig", also={"Type": 0}), Doc("Volcengine object storage"), REPLACE] = None
     custom: Annotated[SegmentCustomStorage | None, Wire("CustomConfig", also={"Type": 2}), Doc("a store of somebody else's"), REPLACE] = (
         None
     )
 
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        faults(exactly_one(self, "RC3"))
-        return self
 
+class SegmentSpec(TaskSpec):
+    FAMILY: ClassVar[str] = "RC3"
 
-class SegmentSpec(Spec):
-    app_id: Annotated[str, ID_SCHEMA, Wire("AppId"), Doc("the RTC application", limit=ID_DOC), REPLACE]
     room_id: Annotated[str, ID_SCHEMA, Wire("RoomId"), Doc("the room whose audio is sliced", limit=ID_DOC), REPLACE]
-    task_id: Annotated[
-        str | None,
-        ID_SCHEMA,
-        Wire("TaskId"),
-        Doc("what the task is known by in its room; a series adds the occurrence, a restart .2", limit=ID_DOC, default="metadata.name"),
-        REPLACE,
-    ] = None
-    business_id: Annotated[
-        str | None,
-        ID_SCHEMA,
-        Wire("BusinessId"),
-        Doc("label for the vendor's quality and usage figures", limit=ID_DOC),
-        REPLACE,
-        UNREADABLE,
-    ] = None
     streams: Annotated[
         list[SegmentStream] | None,
         Field(json_schema_extra={"maxItems": STREAM_LIMIT}),
@@ -154,9 +134,9 @@ class SegmentSpec(Spec):
     ] = None
     storage: Annotated[Storage, Wire("StorageConfig"), Doc("where the slices go: exactly one of tos, custom"), REPLACE]
 
-    @field_validator("app_id", "room_id", "task_id", "business_id", "identifier")
+    @field_validator("identifier")
     @classmethod
-    def _id(cls, value: str | None) -> str | None:
+    def _identifier(cls, value: str | None) -> str | None:
         return identifier(value, "RC301", "an id") if value is not None else None
 
     @model_validator(mode="after")

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from reconciler import wire
-from reconciler.kinds.recording_session import KIND, RecordingSpec
+from reconciler.kinds._recording_spec import RecordingSpec
+from reconciler.kinds.recording_session import KIND
 from reconciler.model import (
     EVERYTHING,
     Address,

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from reconciler import diff, wire
 from reconciler.errors import NotFound
-from reconciler.kinds._rtc import CUSTOM_REGIONS, TOS_REGIONS, VENDORS, number_region
+from reconciler.kinds._rtc_spec import CUSTOM_REGIONS, TOS_REGIONS, VENDORS, number_region
 from reconciler.kinds.segment_session import KIND, SegmentSpec
 from reconciler.model import Address, Desired, Entry, Lookup, Observed, Place, Presence, Sealed, Secret, Stage, Values
 from tests.kinds.drive import calls, drive
