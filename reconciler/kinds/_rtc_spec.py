@@ -1,4 +1,7 @@
-"""What the manifests of recording and slicing sessions may say alike: the task's names, streams, stores, numbers in the vendor's ranges."""
+"""What the manifests of recording and slicing sessions may say alike: the task's names, streams, stores, numbers in the vendor's ranges.
+
+FAMILY, in a model of both, is the hundred of the kind's rule codes. A model's own docstring is published: editors show it.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +120,7 @@ STREAM_LIMIT = 17
 
 
 class Stream(Spec):
-    """One stream of the room. FAMILY is the hundred of the kind's rule codes, in every model that two kinds share."""
+    """One stream of the room."""
 
     FAMILY: ClassVar[str] = "RC2"
 
