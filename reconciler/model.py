@@ -394,7 +394,6 @@ class Entry:
 
 
 class Verb(enum.StrEnum):
-    OBSERVE = "observe"
     CREATE = "create"
     UPDATE = "update"
     STOP = "stop"
@@ -430,6 +429,11 @@ class Lookup:
     want: Desired | None = None
     entry: Entry | None = None
     intent: Intent | None = None
+
+    @property
+    def incarnation(self) -> int:
+        """Which of the address's objects is asked about: the one that is wanted, or else the one remembered."""
+        return self.want.incarnation if self.want else self.entry.incarnation if self.entry else 1
 
 
 # --- calls ------------------------------------------------------------------------------------------------------------

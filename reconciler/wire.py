@@ -49,11 +49,12 @@ class Field:
 
 @frozen
 class Shape:
-    """A spec model as the walk needs it. `by_path` holds every field below it, at any depth."""
+    """A spec model as the walk needs it. `by_path` holds every field below it, at any depth, `unreadable` the paths of those so marked."""
 
     model: type[BaseModel]
     fields: tuple[Field, ...]
     by_path: Mapping[str, Field]
+    unreadable: frozenset[str]
 
     def field(self, path: str) -> Field | None:
         """The field at a manifest path; `spec.` in front and list indices inside are ignored: `spec.files.0.url` -> `files.url`."""
@@ -61,7 +62,7 @@ class Shape:
         return self.by_path.get(".".join(names))
 
     def marked(self, mark: str, path: str) -> bool:
-        """Whether the field at `path`, or one around it, carries `replace`, `unreadable` or `harmless`."""
+        """Whether the field at `path`, or one around it, carries `replace` or `harmless`."""
         names = [part for part in path.removeprefix("spec.").split(".") if not part.isdigit()]
         around = (".".join(names[:depth]) for depth in range(1, len(names) + 1))
         return any(getattr(found, mark) for name in around if (found := self.by_path.get(name)))
@@ -77,7 +78,7 @@ def shape(model: type[BaseModel], path: str = "") -> Shape:
         by_path[field.path] = field
         if field.nested:
             by_path.update(field.nested.by_path)
-    return Shape(model, fields, by_path)
+    return Shape(model, fields, by_path, frozenset(name for name, field in by_path.items() if field.unreadable))
 
 
 def _field(name: str, info: FieldInfo, path: str) -> Field:

@@ -297,7 +297,7 @@ class Search:
             self._marks[name] = {
                 fingerprint(self.ask[at].workspace, self.ask[at].address, incarnation): at
                 for at in self._named[name]
-                for incarnation in range(1, max(8, incarnation_of(self.ask[at]) + 2))
+                for incarnation in range(1, max(8, self.ask[at].incarnation + 2))
             }
         return self._marks[name].get(mark)
 
@@ -335,12 +335,12 @@ class Search:
         """What else has its identity: our mark, or under an explicit title the very same body and times."""
         free = (other for other in self.by_title[task.title] if other.id in self.free and other.id not in self._owned)
         titled = [other for other in free if other is not task]
-        if not titled or task.title == derived_title(lookup.workspace, lookup.address, incarnation_of(lookup)):
+        if not titled or task.title == derived_title(lookup.workspace, lookup.address, lookup.incarnation):
             return titled
         return [other for other in titled if other.is_copy_of(task)]
 
     def _by_mark(self, at: int, lookup: Lookup) -> None:
-        tasks = self._marked(lookup, lookup.intent.incarnation if lookup.intent else incarnation_of(lookup))
+        tasks = self._marked(lookup, lookup.intent.incarnation if lookup.intent else lookup.incarnation)
         if tasks:
             self._take(at, Match.MARK, tasks)
 
@@ -389,10 +389,6 @@ class Search:
             and task.stage is not Stage.ENDED
             and not (shared and task.window and want.window and not task.window.overlaps(want.window))
         ]
-
-
-def incarnation_of(lookup: Lookup) -> int:
-    return lookup.want.incarnation if lookup.want else lookup.entry.incarnation if lookup.entry else 1
 
 
 def _alike(want: Desired | None, task: Task) -> bool:

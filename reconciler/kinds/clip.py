@@ -446,12 +446,12 @@ class Search:
             known.append((self.free.get(lookup.intent.target), Match.MARK))
         for cut, match in known:
             if cut:
-                copies = [other for other in self._marked(lookup, _incarnation(lookup)) if other is not cut]
+                copies = [other for other in self._marked(lookup, lookup.incarnation) if other is not cut]
                 self._take(at, match, [cut, *(other for other in copies if _key(other.values) == _key(cut.values))])
                 return
 
     def _by_mark(self, at: int, lookup: Lookup) -> None:
-        first = lookup.intent.incarnation if lookup.intent else _incarnation(lookup)
+        first = lookup.intent.incarnation if lookup.intent else lookup.incarnation
         clips = self._marked(lookup, first)
         if not clips and not lookup.entry and not lookup.intent:
             clips = self._marked(lookup, *range(1, 9))  # the ledger was lost: any incarnation of the address is it
@@ -481,10 +481,6 @@ def _remembered(lookup: Lookup) -> tuple[str, ...]:
     """The ids that the ledger knows: the clip's and, while it is not ready, that of the one it is to replace."""
     entry = lookup.entry
     return () if entry is None else (entry.id, entry.former.id) if entry.former else (entry.id,)
-
-
-def _incarnation(lookup: Lookup) -> int:
-    return lookup.want.incarnation if lookup.want else lookup.entry.incarnation if lookup.entry else 1
 
 
 # --- the kind ---------------------------------------------------------------------------------------------------------
@@ -637,7 +633,7 @@ def _observed(lookup: Lookup, found: Found) -> Observed:
         if name not in values:
             unread.add(name)  # its task is gone, or was cut without an end
     stage = Stage.FAILED if cut.orphaned else cut.stage
-    unnamed = cut.name.endswith(" " + fingerprint(lookup.workspace, lookup.address, _incarnation(lookup)))
+    unnamed = cut.name.endswith(" " + fingerprint(lookup.workspace, lookup.address, lookup.incarnation))
     if stage is Stage.READY and unnamed:
         stage = Stage.MAKING  # our part of it is still to be done
     if stage is not Stage.READY:

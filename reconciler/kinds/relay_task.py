@@ -15,7 +15,7 @@ from reconciler.errors import NotFound, OutcomeUnknown, Rejected, Throttled, Ven
 from reconciler.kinds._calls import Operation, mapping
 from reconciler.kinds._ingest import Ingest
 from reconciler.kinds._pictures import image_fault
-from reconciler.kinds._relay_list import NOT_SERVED, VENDOR, Found, Search, Task, incarnation_of, listed_tasks, seen_by, twice_listed
+from reconciler.kinds._relay_list import NOT_SERVED, VENDOR, Found, Search, Task, listed_tasks, seen_by, twice_listed
 from reconciler.kinds._relay_spec import RULES, RelaySpec, claim, derived_title, joined, title_of, with_defaults
 from reconciler.model import (
     Call,
@@ -255,7 +255,7 @@ def _observed(lookup: Lookup, found: Found | None) -> Observed:
     else:
         declared = want.values if want else mapping(lookup.entry.applied) if lookup.entry else {}
         values, unread = seen_by(declared, task)
-        if "title" not in declared and task.title == derived_title(lookup.workspace, lookup.address, incarnation_of(lookup)):
+        if "title" not in declared and task.title == derived_title(lookup.workspace, lookup.address, lookup.incarnation):
             values.pop("title", None)  # nobody wrote it: it is our mark
         if lookup.entry and "watermark" in mapping(lookup.entry.applied) and "watermark" not in values:
             unread.add("watermark")  # there is no documented way to take ours away: the list does not tell it

@@ -159,7 +159,6 @@ class SegmentSpec(TaskSpec):
 # --- the kind ---------------------------------------------------------------------------------------------------------
 
 _ADJUSTABLE = {"identifier", "sliceDuration", "active"}
-_NEVER_TOLD = frozenset({"businessId", "storage.custom.accessKey", "storage.custom.secretKey"})
 _ECHOED = {
     "streams": ("TargetStreams", "StreamList"),
     "identifier": ("Identifier",),
@@ -220,7 +219,7 @@ class SegmentSession(Session):
             values.pop("identifier", None)
         for path in untold:
             values.pop(path, None)
-        return values, _NEVER_TOLD | untold
+        return values, wire.shape(SegmentSpec).unreadable | untold
 
 
 def _missing(task: Mapping[str, Any], steps: tuple[str, ...]) -> bool:

@@ -19,10 +19,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from reconciler import __version__
-from reconciler.errors import UsageError
+from reconciler.errors import UsageError, VendorError
 from reconciler.frozen import frozen
 from reconciler.model import Call, Clock
-from reconciler.vendors.redaction import redact
+from reconciler.vendors import outcome
+from reconciler.vendors.redaction import readable, redact
 
 LARGEST_ANSWER = 16 * 1024 * 1024
 DEEPEST_JSON = 64
@@ -226,6 +227,13 @@ class Line:
                     seconds=seconds,
                 )
             )
+
+
+def unanswered(call: Call, broken: Broken, *, secrets: Collection[str]) -> VendorError:
+    """What a call comes to that got no usable answer; its message repeats none of `secrets`."""
+    text = readable(broken.text, secrets=secrets)
+    failure = outcome.Failure(outcome.SOCKET, broken.name, status=broken.status, text=text)
+    return outcome.error(failure, action=call.action, safe=call.safe)
 
 
 def checked_endpoint(endpoint: str) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from reconciler.errors import ReconcilerError, VendorError
+from reconciler.errors import ReconcilerError
 from reconciler.model import Call, Clock, Reply
 from reconciler.vendors import outcome
 from reconciler.vendors.credentials import LivepeerKey
-from reconciler.vendors.http import Broken, Incoming, Line, OnExchange, Outgoing, encoded
+from reconciler.vendors.http import Broken, Incoming, Line, OnExchange, Outgoing, encoded, unanswered
 from reconciler.vendors.redaction import readable, request_id, secrets_in
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Livepeer:
             body = None if answer.status == 204 else answer.json
             return Reply(body, answer.status, answer.headers, _request_id(answer))
         except Broken as broken:
-            raise self._unanswered(call, broken) from None
+            raise unanswered(call, broken, secrets=self._secrets(call)) from None
 
     def _fence(self, call: Call) -> None:
         """No signature ends here by itself: what did not leave at once must not leave at all."""
@@ -98,11 +98,6 @@ class Livepeer:
             request_id=_request_id(answer),
             retry_after=outcome.retry_after(answer.headers.get("retry-after", "")),
         )
-
-    def _unanswered(self, call: Call, broken: Broken) -> VendorError:
-        text = readable(broken.text, secrets=self._secrets(call))
-        failure = outcome.Failure(outcome.SOCKET, broken.name, status=broken.status, text=text)
-        return outcome.error(failure, action=call.action, safe=call.safe)
 
     def _secrets(self, call: Call) -> list[str]:
         # A 401 repeats the whole key: `no token <key> found`.

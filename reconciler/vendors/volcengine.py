@@ -11,12 +11,12 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from reconciler.errors import ReconcilerError, UsageError, VendorError
+from reconciler.errors import ReconcilerError, UsageError
 from reconciler.frozen import frozen
 from reconciler.model import Call, Clock, Reply
 from reconciler.vendors import outcome
 from reconciler.vendors.credentials import VolcengineKey
-from reconciler.vendors.http import Broken, Incoming, Line, OnExchange, Outgoing, encoded
+from reconciler.vendors.http import Broken, Incoming, Line, OnExchange, Outgoing, encoded, unanswered
 from reconciler.vendors.redaction import readable, request_id, secrets_in
 from reconciler.vendors.signing import Signer, canonical_query, signed_host
 
@@ -98,7 +98,7 @@ class Volcengine:
                 raise outcome.error(failure, action=call.action, safe=call.safe)
             return _reply(answer)
         except Broken as broken:
-            raise self._unanswered(call, broken) from None
+            raise unanswered(call, broken, secrets=self._secrets(call)) from None
 
     def _signed(self, call: Call, service: Service, content: bytes, lapses: float | None) -> Incoming:
         def fence() -> None:
@@ -153,11 +153,6 @@ class Volcengine:
             request_id=_request_id(answer, metadata),
             retry_after=outcome.retry_after(answer.headers.get("retry-after", "")),
         )
-
-    def _unanswered(self, call: Call, broken: Broken) -> VendorError:
-        text = readable(broken.text, secrets=self._secrets(call))
-        failure = outcome.Failure(outcome.SOCKET, broken.name, status=broken.status, text=text)
-        return outcome.error(failure, action=call.action, safe=call.safe)
 
     def _secrets(self, call: Call) -> list[str]:
         keys = (self._key.access_key, self._key.secret_key, self._key.session_token)

@@ -121,7 +121,7 @@ def test_markers_hold_for_what_is_inside_and_ignore_indices():
     form = wire.shape(Body)
     assert form.marked("replace", "spec.point.x")
     assert not form.marked("replace", "spec.points.0.x")
-    assert form.marked("unreadable", "spec.points.3.y")
+    assert form.unreadable == {"point.y", "points.y", "key"}
     assert form.marked("harmless", "title")
     assert not form.marked("harmless", "spec.nothing.of.this")
     field = form.field("spec.points.0.x")
