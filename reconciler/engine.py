@@ -146,12 +146,12 @@ class Engine:
         self._limits = limits or guards.Limits()
         self._min_lead = min_lead
         self._tzdata = tzdata
-        self._parallelism = max(1, parallelism)
+        self._parallelism = parallelism
         self._lock_timeout = lock_timeout
         self._emit = on_event
         self._pacer = Pacer(clock)
         self._halt = threading.Event()
-        self._side = 1 if parallelism == 1 else 8
+        self._side = 1 if parallelism <= 1 else 8
         self._observer = Observer(workspace=workspace, kinds=kinds, ledger=ledger, courier=self._courier, threads=self._side > 1)
 
     def halt(self) -> None:

@@ -32,8 +32,8 @@ class _Run:
         self._queue = _Queue(changes)
 
     def all(self) -> list[Result]:
-        if self._crew.parallelism == 1:
-            self._inline()  # one thread, for tests; an interrupt then waits for the answer
+        if self._crew.parallelism == 0:
+            self._inline()  # in the caller's thread, for tests: an interrupt then waits for the answer, however long it takes
         else:
             self._pooled(min(self._crew.parallelism, max(1, len(self._changes))))
         for index, change in enumerate(self._changes):

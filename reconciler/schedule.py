@@ -9,13 +9,17 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from functools import cache, lru_cache
-from importlib import import_module, resources
-from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
+from importlib import import_module
+from io import BytesIO
+from pkgutil import get_data
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler import scalars
 from reconciler.mistakes import Mistake, Path, did_you_mean, quoted, unknown_keys, wrong_type
 from reconciler.model import Late, Severity, Timing, Window
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 T = TypeVar("T")
 
@@ -45,14 +49,20 @@ def zone(name: str) -> ZoneInfo:
     """An IANA zone by its exact name. Raises ValueError for any other name: there is no fallback."""
     if name not in zone_names():
         raise ValueError(f"{quoted(name)} is no time zone of the IANA database")
-    *folders, leaf = name.split("/")
-    with resources.files(".".join(["tzdata.zoneinfo", *folders])).joinpath(leaf).open("rb") as file:
-        return ZoneInfo.from_file(file, key=name)
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo.from_file(BytesIO(_tzdata(f"zoneinfo/{name}")), key=name)
 
 
 @cache
 def zone_names() -> frozenset[str]:
-    return frozenset(resources.files("tzdata").joinpath("zones").read_text("ascii").split())
+    return frozenset(_tzdata("zones").decode().split())
+
+
+def _tzdata(file: str) -> bytes:
+    data = get_data("tzdata", file)
+    assert data is not None
+    return data
 
 
 def resolve(naive: datetime, zone: ZoneInfo, *, gap: str = "forward", fold: str = "first") -> tuple[datetime, ...]:

@@ -115,8 +115,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def main() -> NoReturn:
-    """The entry point of the command."""
-    gc.set_threshold(100_000, 20, 20)  # what a start makes is never garbage
+    """One run of the command, as a process."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # no other package has a say in what is valid; looking for them takes time
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a tick must not kill a run on a GBK terminal
@@ -130,6 +129,7 @@ def main() -> NoReturn:
         code = code or 141
     if code in (130, 143):
         os._exit(code)  # a request that nobody waits for any more must not keep the process
+    gc.freeze()  # else the interpreter's end looks three times for garbage in all there is
     sys.exit(code)
 
 
@@ -177,13 +177,18 @@ def _stopped(stop: BaseException) -> tuple[str, int]:
     return ("terminated", 143) if isinstance(stop, Terminated) else ("interrupted", 130)
 
 
-def _width() -> int:
-    """For helps, what click would find; its own way loads the archive formats behind shutil, a twentieth of `--help`."""
+def columns() -> int:
+    """The width of the terminal, as shutil finds it; behind shutil are archive formats, a twentieth of `--help`."""
     try:
-        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
+        found = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
     except (AttributeError, OSError, ValueError):
-        columns = 0
-    return max(min(columns or 80, WIDEST_HELP) - 2, 50)
+        found = 0
+    return found or 80
+
+
+def _width() -> int:
+    """For helps."""
+    return max(min(columns(), WIDEST_HELP) - 2, 50)
 
 
 def _terminate(*_: Any) -> None:

@@ -60,7 +60,12 @@ def choosing(function: F) -> F:
 
 auto_approve = click.option("--auto-approve", is_flag=True, help="Don't ask.")
 parallelism = click.option(
-    "--parallelism", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N", help="Changes side by side."
+    "--parallelism",
+    type=click.IntRange(0, 64),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Changes side by side. With 0 all is done in one thread, and an interrupt waits for the answer under way, however long.",
 )
 wait = click.option("--wait/--no-wait", cls=Negatable, default=True, help="Wait until new objects are ready.  [default: wait]")
 untrusted = click.option(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from reconciler import __version__
+from reconciler.cli import columns
 from reconciler.cli._given import Given, given
 from reconciler.errors import UsageError
 from reconciler.model import Diagnostic, Place, Plan
@@ -103,7 +103,7 @@ class Session:
         terminal = _is_terminal(stream)
         return Look(
             zone=self.zone,
-            width=shutil.get_terminal_size().columns if terminal else None,
+            width=columns() if terminal else None,
             color=wants_color(self.given.color, self.env, terminal=terminal),
             verbosity=-1 if self.given.quiet else self.given.verbose,
             again=self.again,

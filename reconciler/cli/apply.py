@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -148,6 +147,8 @@ class Doing:
             sys.stdout.flush()
 
     def carry_out(self, engine: Engine, made: Plan, *, saved: bool, lease: Lease | None) -> int:
+        import shutil
+
         size = shutil.get_terminal_size()
         todo = sum(one.writes or one.action in (Action.ADOPT, Action.FORGET) for one in made.changes)
         self.progress = Progress(sys.stderr, self.run.look(sys.stderr), live=self.run.live, total=todo, height=size.lines)

@@ -5,7 +5,6 @@ Behind it nothing can steer a terminal, a web page, a Markdown comment or a CI l
 
 from __future__ import annotations
 
-import html as _html
 import re
 import unicodedata
 
@@ -65,12 +64,14 @@ def fence(lines: list[str], language: str = "") -> list[str]:
 
 def html(text: object) -> str:
     """Text for an HTML element or a quoted attribute."""
-    return _html.escape(clean(text), quote=True)
+    from html import escape  # beside it stands a table of 2,231 named characters
+
+    return escape(clean(text), quote=True)
 
 
 def xml(text: object) -> str:
     """Text for an XML element or a quoted attribute; characters that XML 1.0 forbids are already escapes."""
-    return _html.escape(clean(text), quote=True).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+    return html(text).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
 # --- GitHub workflow commands -----------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ class Ground(Stage):
             **more,
         }
 
-    def command(self, verb: str, *, parallelism: int = 1) -> list[str]:
+    def command(self, verb: str, *, parallelism: int = 0) -> list[str]:
         """An apply of what is declared, or a destroy. By default in one thread: the tracer counts the calls of each for itself."""
         allowed = [word for address in ON_AIR for word in ("--allow-on-air", address)]
         # the emulator's clock stands still, and with it the making of a clip

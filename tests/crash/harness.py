@@ -345,7 +345,7 @@ class Trial:
         desired = declared(self.case.kind, state)
         return Engine(
             workspace="default", kinds=KIND_OF.get, ledger=ledger, transports=transports, clock=self.clock,
-            wanted=Wanted(desired, state, 1 if desired else 0), parallelism=1,
+            wanted=Wanted(desired, state, 1 if desired else 0), parallelism=0,
         )  # fmt: skip
 
     def _work(self, engine: Engine, life: Life, options: Options) -> None:

@@ -91,7 +91,7 @@ def race(trial: Trial, kind: str) -> list[str]:
         transports = Transports({}, ENV, home=trial.folder, clock=trial.clock, read_only=False, client=HTTP)
         desk = Engine(
             workspace="default", kinds=KIND_OF.get, ledger=ledger, transports=transports, clock=trial.clock,
-            wanted=Wanted(declared(kind, "first"), "first", 1), parallelism=1,
+            wanted=Wanted(declared(kind, "first"), "first", 1), parallelism=0,
         )  # fmt: skip
         try:
             plan = desk.plan()

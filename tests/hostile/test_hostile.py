@@ -211,7 +211,7 @@ def answers() -> Iterator[Feed]:
 
         http = httpx.Client(transport=httpx.MockTransport(spoilt))
         engine = Engine(
-            workspace="default", kinds=kinds.get, ledger=ledger, clock=stage.clock, wanted=Wanted(desired, "d", 1), parallelism=1,
+            workspace="default", kinds=kinds.get, ledger=ledger, clock=stage.clock, wanted=Wanted(desired, "d", 1), parallelism=0,
             transports=Transports({}, ENV, home=Path(folder), clock=stage.clock, read_only=True, client=http),
         )  # fmt: skip
 

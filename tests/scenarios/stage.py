@@ -97,7 +97,7 @@ class Stage:
                     loaded.diagnostics,
                     resolve=lambda desired: references.resolve(desired, project=found, env=self.env, kinds=Registry()),
                 ),
-                parallelism=1,
+                parallelism=0,
             )
             return work(engine)
         finally:

@@ -126,7 +126,7 @@ def test_the_whole_loop_knows_it(fifth: None, tmp_path: Path) -> None:
                 transports=lambda account, vendor: transport,
                 clock=clock,
                 wanted=Wanted(loaded.desired, loaded.digest, loaded.files),
-                parallelism=1,
+                parallelism=0,
             )
             plan = engine.plan()
             assert engine.apply(plan).exit_code == 0
