@@ -95,9 +95,19 @@ def _words(words: Iterable[str], description: str) -> Schema:
 
 
 def _envelope() -> dict[str, Schema]:
+    return {
+        "apiVersion": {"const": API_VERSION},
+        "kind": {"type": "string"},
+        "metadata": _metadata(),
+        "schedule": _schedule(),
+        "lifecycle": _lifecycle(),
+        "spec": {"type": "object"},
+    }
+
+
+def _metadata() -> Schema:
     name = {"type": "string", "pattern": f"^{NAME.pattern}$"}
-    moment = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}"}
-    metadata = _block(
+    return _block(
         "What the object is called.",
         ("name",),
         name={**name, "description": "Unique per kind and workspace: 1 to 63 of a-z, 0-9 and -. Address: Kind/name."},
@@ -116,7 +126,11 @@ def _envelope() -> dict[str, Schema]:
         },
         renamedFrom={**name, "description": "The earlier name, so that a rename is no delete."},
     )
-    timing = _block(
+
+
+def _schedule() -> Schema:
+    moment = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}"}
+    block = _block(
         "When the object is wanted: a start and exactly one of duration, end and until.",
         ("start",),
         zone={
@@ -145,8 +159,11 @@ def _envelope() -> dict[str, Schema]:
             "default": "join",
         },
     )
-    timing["oneOf"] = [{"required": [key]} for key in ("duration", "end", "until")]
-    lifecycle = _block(
+    return {**block, "oneOf": [{"required": [key]} for key in ("duration", "end", "until")]}
+
+
+def _lifecycle() -> Schema:
+    return _block(
         "How the object may be changed and removed.",
         protect={
             "type": "boolean",
@@ -161,14 +178,6 @@ def _envelope() -> dict[str, Schema]:
             "description": "How long apply waits for the object to become ready. Range: from 1s. Default: per kind.",
         },
     )
-    return {
-        "apiVersion": {"const": API_VERSION},
-        "kind": {"type": "string"},
-        "metadata": metadata,
-        "schedule": timing,
-        "lifecycle": lifecycle,
-        "spec": {"type": "object"},
-    }
 
 
 # --- spec models ------------------------------------------------------------------------------------------------------
