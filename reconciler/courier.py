@@ -6,12 +6,13 @@ its outcome. In between stand the pace, the retries, the deadline and the journa
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from reconciler.crash import point
@@ -57,6 +58,16 @@ class Journal(Protocol):
         """Whether a look shows that a refused call took effect all the same. Asked before a refusal of an unrepeatable one is believed."""
 
 
+@dataclass(slots=True)
+class _Queue:
+    """The calls of one account, vendor and action; all in monotonic seconds."""
+
+    sent: deque[float]  # when the last calls left: as many as a second may hold
+    free: float = -math.inf  # when the next one has its turn
+    rests: float = -math.inf  # until when none leaves, because the vendor refused for the rate
+    penalty: float | None = None  # how long the next rest is, while refusals go on
+
+
 class Pacer:
     """One evenly spaced queue per account, vendor and action. A throttle pushes the queue back, doubling while it goes on.
 
@@ -66,32 +77,30 @@ class Pacer:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._free: dict[tuple[str, str, str], float] = {}
-        self._penalty: dict[tuple[str, str, str], float] = {}
-        self._rests: dict[tuple[str, str, str], float] = {}
-        self._sent: dict[tuple[str, str, str], deque[float]] = {}
+        self._queues: dict[tuple[str, str, str], _Queue] = {}
+
+    def _queue(self, account: str, call: Call) -> _Queue:
+        key = (account, call.vendor, call.action)
+        if key not in self._queues:
+            self._queues[key] = _Queue(deque(maxlen=max(1, int(call.pace))))
+        return self._queues[key]
 
     def wait(self, account: str, call: Call) -> None:
         """Returns when it is `call`'s turn."""
-        queue = (account, call.vendor, call.action)
         with self._lock:
-            now = self._clock.monotonic()
-            turn = max(now, self._free.get(queue, now))
-            self._free[queue] = turn + SLACK / call.pace
+            queue, now = self._queue(account, call), self._clock.monotonic()
+            turn = max(now, queue.free)
+            queue.free = turn + SLACK / call.pace
         if turn > now:
             self._clock.sleep(turn - now)
 
     def leave(self, account: str, call: Call) -> None:
         """To be called right before the first byte: returns at once, unless a late call is too near or the queue came to rest meanwhile."""
-        queue = (account, call.vendor, call.action)
         while True:
             with self._lock:
-                now = self._clock.monotonic()
-                sent = self._sent.setdefault(queue, deque(maxlen=max(1, int(call.pace))))
-                wait = max(
-                    sent[0] + WINDOW * len(sent) / call.pace - now if len(sent) == sent.maxlen else 0.0,
-                    self._rests.get(queue, now) - now,
-                )
+                queue, now = self._queue(account, call), self._clock.monotonic()
+                sent = queue.sent
+                wait = max(sent[0] + WINDOW * len(sent) / call.pace - now if len(sent) == sent.maxlen else 0.0, queue.rests - now)
                 if wait < 1e-6:
                     sent.append(now)
                     return
@@ -99,22 +108,21 @@ class Pacer:
 
     def throttled(self, account: str, call: Call, retry_after: float | None) -> float:
         """Notes that the vendor refused for the rate; returns for how many seconds the queue now rests."""
-        queue = (account, call.vendor, call.action)
         with self._lock:
-            now = self._clock.monotonic()
-            if retry_after is None and (left := self._rests.get(queue, now) - now) > 0:
+            queue, now = self._queue(account, call), self._clock.monotonic()
+            if retry_after is None and (left := queue.rests - now) > 0:
                 return left  # it was on its way when the queue came to rest, and tells nothing new
-            rest = self._penalty.get(queue, min(0.5, 2 / call.pace))  # the first time it was a call or two too near to others
-            self._penalty[queue] = min(max(rest * 2, 1.0), 30.0)
+            rest = queue.penalty or min(0.5, 2 / call.pace)  # the first time it was a call or two too near to others
+            queue.penalty = min(max(rest * 2, 1.0), 30.0)
             rest = retry_after if retry_after is not None else rest * random.uniform(1.0, 1.25)  # noqa: S311
-            self._free[queue] = max(self._free.get(queue, 0.0), now) + rest
-            self._rests[queue] = now + rest
+            queue.free = max(queue.free, now) + rest
+            queue.rests = now + rest
             return rest
 
     def welcome(self, account: str, call: Call) -> None:
         """Notes that the vendor answered again."""
         with self._lock:
-            self._penalty.pop((account, call.vendor, call.action), None)
+            self._queue(account, call).penalty = None
 
 
 class Courier:

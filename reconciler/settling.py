@@ -46,6 +46,10 @@ def settle(
     """Judges one open intent by what was seen. `desired` is the intent's record of what was asked for, opened; `reach` and `create_first`
     are the kind's.
     """
+
+    def known(what: str, kept: Entry | None, *, present: bool = True) -> Settlement:
+        return Settlement(intent, True, f"{intent.action} {what}", present, kept)
+
     late = now >= intent.horizon
     if seen.presence is Presence.ABSENT and entry and entry.started and reach and now - entry.started > reach:
         seen = replace(seen, presence=Presence.UNKNOWN)  # started too long ago: that no read shows it says nothing
@@ -54,34 +58,33 @@ def settle(
             older = entry is not None and seen.id == entry.id and entry.incarnation != intent.incarnation
             if seen.presence in (Presence.LIVE, Presence.ENDED) and seen.match in (Match.LEDGER, Match.MARK) and not older:
                 former = entry if create_first and entry is not None and entry.id != seen.id else None
-                return Settlement(intent, True, f"{intent.action} took effect: {seen.id}", True, _created(intent, seen, want, former))
+                return known(f"took effect: {seen.id}", _created(intent, seen, want, former))
             if late and (older or seen.presence is Presence.ABSENT or seen.match is Match.TWIN):
-                return Settlement(intent, True, f"{intent.action} did not take effect", False, entry)
+                return known("did not take effect", entry, present=False)
         case Verb.DELETE:
             former = entry.former if entry is not None else None
             if former is not None and intent.target == former.id:
-                return Settlement(intent, True, f"{intent.action} is planned again: {former.id} is still to be deleted", True, entry)
+                return known(f"is planned again: {former.id} is still to be deleted", entry)
             if entry is not None and intent.target and intent.target != entry.id:  # of a duplicate: the entry's own object stays
                 if intent.target not in (seen.id, *seen.also):
-                    return Settlement(intent, True, f"{intent.action} took effect: {intent.target} is gone", True, entry)
+                    return known(f"took effect: {intent.target} is gone", entry)
             elif former is not None and (seen.id == former.id or seen.presence is Presence.ABSENT):  # it was to replace what is kept
-                return Settlement(intent, True, f"{intent.action} took effect", False, former)
+                return known("took effect", former, present=False)
             elif seen.presence in (Presence.ABSENT, Presence.ENDED):
-                return Settlement(intent, True, f"{intent.action} took effect", False)
+                return known("took effect", None, present=False)
             if late:
-                return Settlement(intent, True, f"{intent.action} did not take effect", True, entry)
+                return known("did not take effect", entry)
         case Verb.STOP:
             if seen.presence in (Presence.ABSENT, Presence.ENDED) or seen.stage is Stage.STOPPED:
                 ended = seen.presence is not Presence.LIVE
-                return Settlement(intent, True, f"{intent.action} took effect", True, entry and replace(entry, ended=ended))
+                return known("took effect", entry and replace(entry, ended=ended))
             if late:
-                return Settlement(intent, True, f"{intent.action} did not take effect", True, entry)
+                return known("did not take effect", entry)
         case _:
             if entry is not None and desired is not None and _shows(seen, desired, intent, seal):
-                kept = replace(entry, applied=intent.desired, window=intent.window or entry.window)
-                return Settlement(intent, True, f"{intent.action} took effect", True, kept)
+                return known("took effect", replace(entry, applied=intent.desired, window=intent.window or entry.window))
             if late:
-                return Settlement(intent, True, f"{intent.action} is planned again from what is live", True, entry)
+                return known("is planned again from what is live", entry)
     return Settlement(
         intent, False, f"{intent.action}: not seen yet; believed absent from {intent.horizon:%Y-%m-%dT%H:%M:%SZ} on", False, entry
     )
