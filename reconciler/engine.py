@@ -551,20 +551,19 @@ class Engine:
             )
             results = carry_out(plan.changes, crew, held)
             self._remember_policies(plan)
-            report = Report(run, plan.id, tuple(results), self._exit_code(plan, results), interrupted=self._halt.is_set())
+            report = Report(run, plan.id, tuple(results), self._exit_code(plan, results, options), interrupted=self._halt.is_set())
             self._ledger.record(self._history(plan, report))
         return report
 
-    def _exit_code(self, plan: Plan, results: Sequence[Result]) -> int:
+    def _exit_code(self, plan: Plan, results: Sequence[Result], options: Options) -> int:
         failed = [result for result in results if result.outcome is Outcome.FAILED]
         if any(result.outcome is Outcome.UNKNOWN for result in results) or any(change.unsettled for change in plan.changes):
             return 7
         if failed:
             changed = any(result.outcome is Outcome.DONE or result.exit_code == 3 for result in results)
             return 3 if changed else failed[0].exit_code or 1
-        if any(change.action is Action.BLOCKED for change in plan.changes):
-            return 5
-        return 0
+        held = (Action.BLOCKED, Action.WAIT) if options.destroy else (Action.BLOCKED,)  # a destroy is not done while something lives on
+        return 5 if any(change.action in held for change in plan.changes) else 0
 
     def _history(self, plan: Plan, report: Report) -> dict[str, Any]:
         return {

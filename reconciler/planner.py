@@ -633,7 +633,7 @@ def _guarded(case: Case, action: Action, reason: str, *, policy: OnAirChange, wi
             needs = Need(f"lifecycle.onAirChange: apply, and {flag}", field="lifecycle.onAirChange")
         return _change(case, Action.BLOCKED, f"{reason}, with no end in sight", wanted=action, needs=needs, on_air=True, off_air=cost)
     assert end is not None
-    needs = Need(f"{flag}, or apply after {_text(end)}", flag)
+    needs = Need(f"{flag}, or {'destroy' if case.setting.destroy else 'apply'} after {_text(end)}", flag)
     if policy is OnAirChange.APPLY:
         until = f"{reason} until {_text(end)}"
         return _change(case, Action.BLOCKED, until, wanted=action, needs=needs, on_air=True, off_air=cost, boundary=end)

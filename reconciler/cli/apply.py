@@ -78,7 +78,7 @@ def apply(path: str, auto_approve: bool, parallelism: int, allow_env: tuple[str,
 def destroy(path: str, auto_approve: bool, parallelism: int, **wish: Any) -> int:
     """Delete every live object that this workspace owns, and nothing else. Asks for the workspace's name.
 
-    Protected objects stay (exit 5), and what is on air needs --allow-on-air ADDR.
+    What is on air needs --allow-on-air ADDR or the end of its window; that, and what is protected, is left (exit 5).
 
     \b
       reconciler plan --destroy        look first

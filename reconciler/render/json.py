@@ -517,6 +517,7 @@ class ApplyStream:
             unknown=count["unknown"],
             not_started=count["notStarted"],
             blocked=self._planned.summary["blocked"] if self._planned else 0,
+            waiting=self._planned.summary["waiting"] if self._planned else 0,
             actions=done,
             results=[self._result(one) for one in told],
             interrupted=interrupted,

@@ -236,6 +236,7 @@ APPLY_STREAM: Schema = {
                 "unknown": _COUNT,
                 "not_started": _COUNT,
                 "blocked": _COUNT,
+                "waiting": _COUNT,
                 "actions": {"type": "object", "additionalProperties": _COUNT},
                 "results": _list(_object(_RESULT)),
                 "interrupted": _FLAG,

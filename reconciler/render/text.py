@@ -317,12 +317,17 @@ def apply_summary(
     run: str = "",
     verb: str = "Apply",
 ) -> list[str]:
-    """What became of every change: one line when all is well, else done, failed, unknown and not started, and the command that helps."""
+    """What became of every change: one line when all is well, else done, failed, unknown and not started, and the command that helps.
+
+    A destroy that leaves something is not well: each object that is left stands there with what it needs, and when it can go.
+    """
     name = f"{verb} {short_id(run or shown.id)}"
     took = f" {seconds:.1f} s." if seconds is not None else ""
-    blocked = [change for change in shown.changes if change.action is Action.BLOCKED]
+    left = [change for change in shown.changes if change.action is Action.WAIT] if verb == "Destroy" else []
+    blocked = [change for change in shown.changes if change.action is Action.BLOCKED] + left
     groups = {outcome: [one for one in results if one.outcome is outcome] for outcome in Outcome}
-    if not interrupted and len(groups[Outcome.DONE]) == len(results):
+    well = not interrupted and len(groups[Outcome.DONE]) == len(results)
+    if well and not (blocked and verb == "Destroy"):
         counts: dict[str, int] = {}
         for result in results:
             word = _DID.get(result.change.action.value, result.change.action.value)
@@ -330,10 +335,16 @@ def apply_summary(
         what = ", ".join(f"{number} {word}" for word, number in counts.items()) or "nothing to do"
         lines = look.lines(f"{name} complete: {what}.{took}{_left(shown.changes)}", "bold")
         return [*lines, *map(look.next, _next(results, blocked, verb.lower()))]
-    lines = [look.paint(f"{name} {'interrupted' if interrupted else 'stopped'}:{took}", "bold")]
+    came = "interrupted" if interrupted else f"leaves {counted(len(blocked), 'object')}" if well else "stopped"
+    lines = [look.paint(f"{name} {came}:{took}", "bold")]
     for outcome in (Outcome.DONE, Outcome.FAILED, Outcome.UNKNOWN, Outcome.NOT_STARTED):
         lines += _group(outcome, groups[outcome], look)
-    if blocked:
+    if blocked and verb == "Destroy":
+        head = f"  {pad('left', 11)}  {len(blocked):<3} "
+        for index, change in enumerate(blocked):
+            why = look.local(str(change.needs or change.reason))
+            lines.append(f"{' ' * width(head) if index else head}= {clean(change.address)}   ({clean(why)})")
+    elif blocked:
         lines.append(f"  {pad('blocked', 11)}  {len(blocked):<3} {_names(change for change in blocked)}")
     return [*lines, *map(look.next, _next(results, blocked, verb.lower()) or ["reconciler plan"])]
 

@@ -106,6 +106,23 @@ def test_apply_asks(stdin: str, code: int, created: int, project: Path, reconcil
     assert len(reconciler("state", "list", "-o", "json").json["entries"]) == created
 
 
+def test_5_a_destroy_that_leaves_what_is_on_air(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    """Nobody may take it for done: a person decides between waiting and the flag."""
+    write(project, "a", relay("a", start="2026-11-20T20:00:00+08:00", end=FINAL))
+    write(project, "b", relay("b", title="b"))
+    assert reconciler("apply", "--auto-approve").code == 0
+    emulated.tell("clock", {"advance": 60}, "PUT")
+    said = reconciler("destroy", "--auto-approve")
+    assert said.code == 5
+    assert "leaves 1 object:" in said.out
+    assert "done         1   - RelayTask/b" in said.out
+    assert "= RelayTask/a   (--allow-on-air RelayTask/a, or destroy after 2026-11-20 Fri 23:30 +08:00)" in said.out
+    assert said.out.splitlines()[-1] == "Next: reconciler destroy --allow-on-air RelayTask/a"
+    said = reconciler("destroy", "--auto-approve", "-o", "json")
+    assert (said.code, said.lines[-1]["exit_code"], said.lines[-1]["waiting"]) == (5, 5, 1)
+    assert reconciler("destroy", "--auto-approve", "--allow-on-air", "RelayTask/a").code == 0
+
+
 def test_no_input_refuses_at_once(project: Path, reconciler: Command, emulated: Emulated) -> None:
     write(project, "a", relay("a"))
     said = reconciler("apply", "--no-input", stdin="yes\n")

@@ -237,11 +237,32 @@ def test_one_command_allows_all_that_only_a_flag_keeps_back() -> None:
 
 
 def test_what_waits_on_air_is_told_at_the_end() -> None:
-    """A destroy that leaves it at that has not removed everything."""
-    held = Change(Address("RelayTask", "cup"), Action.WAIT, "destroy, ON AIR", wanted=Action.DELETE, on_air=True)
+    held = Change(Address("RelayTask", "cup"), Action.WAIT, "ON AIR", wanted=Action.UPDATE, on_air=True)
     later = Change(Address("RelayTask", "far"), Action.WAIT, "beyond the horizon", wanted=Action.CREATE)
-    shown = text.apply_summary(replace(plan(), changes=(held, later)), [], LOOK, verb="Destroy")
-    assert shown == ["Destroy 5c1e9a complete: nothing to do. 1 change waits for the end of its window: RelayTask/cup."]
+    shown = text.apply_summary(replace(plan(), changes=(held, later)), [], LOOK)
+    assert shown == ["Apply 5c1e9a complete: nothing to do. 1 change waits for the end of its window: RelayTask/cup."]
+
+
+def test_a_destroy_says_what_it_leaves_and_when_that_can_go() -> None:
+    flag = "--allow-on-air RelayTask/cup"
+    held = Change(
+        Address("RelayTask", "cup"), Action.WAIT, "destroy, ON AIR", wanted=Action.DELETE, on_air=True,
+        needs=Need(f"{flag}, or destroy after 2026-11-20T15:30:00Z", flag),
+    )  # fmt: skip
+    locked = Change(
+        Address("RelayTask", "vault"), Action.BLOCKED, "protected", wanted=Action.DELETE, needs=Need("edit it", field="lifecycle.protect")
+    )
+    shown = text.apply_summary(replace(plan(), changes=(held, locked)), [result(Action.DELETE, "a", Outcome.DONE)], LOOK, verb="Destroy")
+    assert shown == [
+        "Destroy 5c1e9a leaves 2 objects:",
+        "  done         1   - RelayTask/a",
+        "  left         2   = RelayTask/vault   (edit it)",
+        "                   = RelayTask/cup   (--allow-on-air RelayTask/cup, or destroy after 2026-11-20 Fri 23:30 +08:00)",
+        "Next: reconciler explain RelayTask.lifecycle.protect",
+    ]
+    shown = text.apply_summary(replace(plan(), changes=(held,)), [], LOOK, verb="Destroy")
+    assert shown[0] == "Destroy 5c1e9a leaves 1 object:"
+    assert shown[-1] == "Next: reconciler destroy --allow-on-air RelayTask/cup"
 
 
 def test_a_failure_ends_with_its_own_next_step() -> None:
