@@ -25,8 +25,8 @@ from reconciler.emulator.core import Clock, Request, Response, World
 from reconciler.emulator.front import Emulator
 from reconciler.emulator.server import listen, server, url_of
 from tests.cli.conftest import Command, Said
+from tests.scenarios.manifests import CLIP, ON_AIR, PLAYLIST, RECORDING
 from tests.scenarios.stage import SharedClock
-from tests.scenarios.test_whole_loop import CLIP, ON_AIR, PLAYLIST, RECORDING
 
 NOW = "2026-11-21T12:00:00Z"
 CANARIES = {

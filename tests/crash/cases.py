@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.crash.harness import CLIPS, FAULTS, RELAYS, SESSIONS, SHIFTING, VERBS, WHENS, WORLDS, Case, Trial, aftermaths, empty, run
-from tests.scenarios.test_whole_loop import KINDS
+from tests.scenarios.manifests import KINDS
 
 AFTERMATHS = 8  # continuations of one first attack in the long suite
 GAPS = (0, 20, 45, 80, 100)  # seconds until somebody runs it again: at once, within the horizon, beyond it

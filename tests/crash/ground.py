@@ -24,8 +24,8 @@ from reconciler.ledger import Ledger, open_ledger
 from reconciler.model import Action
 from reconciler.render.look import rfc3339
 from tests.crash.harness import REPLACED
+from tests.scenarios.manifests import EDITS, KINDS, ON_AIR, S3
 from tests.scenarios.stage import ENV, Stage
-from tests.scenarios.test_whole_loop import EDITS, KINDS, ON_AIR, S3
 
 REPOSITORY = Path(__file__).parents[2]
 STRACE = shutil.which("strace") or ""

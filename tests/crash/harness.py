@@ -36,8 +36,8 @@ from reconciler.ledger.sqlite import SqliteLedger, _lay_out
 from reconciler.memory import uncollected
 from reconciler.model import Action, Desired, Entry, Intent, Kind
 from reconciler.vendors import Transports
+from tests.scenarios.manifests import EDITS, KINDS, ON_AIR, S3
 from tests.scenarios.stage import ENV, NOW, SharedClock
-from tests.scenarios.test_whole_loop import EDITS, KINDS, ON_AIR, S3
 
 FAULTS = ("reset", "timeout", "500", "502", "504", "commonErr", "halfBody", "notJson", "late:20", "late:70", "429", "403")
 WHENS = ("before", "after")

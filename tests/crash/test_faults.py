@@ -14,7 +14,7 @@ import pytest
 
 from tests.crash.cases import Sweep, chunks, pairs, sweep
 from tests.crash.harness import FAULTS, VERBS, WHENS, Case, Trial, run, workplace
-from tests.scenarios.test_whole_loop import KINDS
+from tests.scenarios.manifests import KINDS
 
 SEED = os.environ.get("RECONCILER_SEED", "0")
 QUICK = 20_000

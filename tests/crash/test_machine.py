@@ -25,8 +25,8 @@ from reconciler.model import Action, Address, Call, Created, Lookup, Presence, R
 from reconciler.vendors import Transports
 from tests.crash.ground import PATIENCE, ROUND, manifest
 from tests.crash.harness import Killed
+from tests.scenarios.manifests import KINDS, ON_AIR, S3
 from tests.scenarios.stage import ENV, Stage
-from tests.scenarios.test_whole_loop import KINDS, ON_AIR, S3
 
 FAULTS = ("reset", "timeout", "500", "502", "504", "commonErr", "halfBody", "notJson", "late:20", "late:55")
 ADDRESSES = {

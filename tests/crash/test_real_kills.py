@@ -21,7 +21,7 @@ import pytest
 
 from tests.crash.ground import STRACE, VERBS, Ground, Point, below, ground, injected, killed, manifest, points, stopped
 from tests.ledger.conftest import server  # noqa: F401 - a fixture
-from tests.scenarios.test_whole_loop import KINDS
+from tests.scenarios.manifests import KINDS
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="SIGKILL at system calls, /proc")
 needs_strace = pytest.mark.skipif(not STRACE, reason="strace is not installed: apt-get install strace")

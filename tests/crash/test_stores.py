@@ -17,7 +17,7 @@ from reconciler.vendors import Transports
 from tests.crash.cases import Sweep, beyond, spoilt
 from tests.crash.harness import ENV, HTTP, KIND_OF, VERBS, Case, Trial, check, declared, empty, run, workplace
 from tests.ledger.conftest import server  # noqa: F401 - a fixture
-from tests.scenarios.test_whole_loop import KINDS
+from tests.scenarios.manifests import KINDS
 
 Places = Callable[[], str]
 

@@ -39,8 +39,8 @@ from reconciler.render import json as documents
 from reconciler.vendors import Transports
 from tests.ledger.things import FULL_ENTRY, an_entry, an_intent
 from tests.render.samples import HOSTILE, LOOK, change, plan
+from tests.scenarios.manifests import KINDS, S3
 from tests.scenarios.stage import ENV, Stage
-from tests.scenarios.test_whole_loop import KINDS, S3
 
 PATIENCE = 2.0
 Feed = Callable[[random.Random], None]

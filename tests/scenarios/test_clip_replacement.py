@@ -12,8 +12,8 @@ from reconciler import crash
 from reconciler.emulator.faults import FaultRule
 from reconciler.engine import Engine, Options
 from reconciler.model import Action, Address, Change, Outcome, Result
+from tests.scenarios.manifests import CLIP
 from tests.scenarios.stage import Stage
-from tests.scenarios.test_whole_loop import CLIP
 
 GOAL = "Clip/goal-78"
 LONGER = CLIP.replace("21:14:35", "21:14:40")

@@ -12,8 +12,8 @@ from reconciler.errors import Stopped, UsageError
 from reconciler.model import Action, Address, Call, Outcome
 from reconciler.scalars import unix_seconds
 from reconciler.vendors import Transports
+from tests.scenarios.manifests import RECORDING, RELAY
 from tests.scenarios.stage import NOW, Stage
-from tests.scenarios.test_whole_loop import RECORDING, RELAY
 
 # the stage begins at 2026-11-21T12:00Z
 LIVE = """\

@@ -14,7 +14,7 @@ from reconciler.kinds import Registry
 from reconciler.ledger import Ledger, open_ledger
 from reconciler.model import Action, Address, Call, Entry, Reply
 from tests.fakes import StillClock
-from tests.unit.test_spared_work import CUP
+from tests.scenarios.manifests import CUP
 
 PATIENCE = 60.0  # seconds; only a broken program needs them
 HOME = Address("RelayTask", "cup")
