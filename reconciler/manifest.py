@@ -23,8 +23,7 @@ from reconciler import mistakes, plainyaml, rules, scalars, schedule, sketch, so
 from reconciler.errors import InvalidManifests
 from reconciler.frozen import frozen
 from reconciler.memory import uncollected
-from reconciler.mistakes import Mistake, did_you_mean, misplaced_environment, quoted, unknown_keys, wrong_type
-from reconciler.mistakes import Path as Steps
+from reconciler.mistakes import Mistake, Steps, did_you_mean, misplaced_environment, quoted, unknown_keys, wrong_type
 from reconciler.model import (
     Address,
     Desired,

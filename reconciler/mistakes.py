@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 from reconciler.model import Severity
 
-Path = tuple[str | int, ...]
+Steps = tuple[str | int, ...]
 
 
 class Mistake(NamedTuple):
     """A rule broken at `path`, counted from the document's root. `at_key` points at the key instead of its value."""
 
     rule: str
-    path: Path
+    path: Steps
     message: str
     help: str = ""
     at_key: bool = False
@@ -46,7 +46,7 @@ def _nearest(word: str, words: tuple[str, ...]) -> str:
     return known[near[0]] if near else ""
 
 
-def at_most(found: Iterable[Mistake], path: Path) -> Iterator[Mistake]:
+def at_most(found: Iterable[Mistake], path: Steps) -> Iterator[Mistake]:
     """The first mistakes of many, and a last one that says so."""
     for count, mistake in enumerate(found):
         if count == MOST:
@@ -76,18 +76,18 @@ def noun(value: Any) -> str:
     return "a list" if isinstance(value, list) else "a block of fields"
 
 
-def unknown_keys(block: Mapping[str, Any], known: Sequence[str], path: Path) -> Iterator[Mistake]:
+def unknown_keys(block: Mapping[str, Any], known: Sequence[str], path: Steps) -> Iterator[Mistake]:
     """One mistake for each key that `known` lacks, placed at the key."""
     yield from at_most((_unknown_key(key, known, path) for key in block if key not in known), path)
 
 
-def _unknown_key(key: str, known: Sequence[str], path: Path) -> Mistake:
+def _unknown_key(key: str, known: Sequence[str], path: Steps) -> Mistake:
     where = f" of {_name(path)}" if path else " here"
     help = did_you_mean(key, known, otherwise="known here: " + ", ".join(known))
     return Mistake("RC010", (*path, key), f"{quoted(key)} is no field{where}", help, at_key=True)
 
 
-def wrong_type(key: str, expected: str, value: Any, path: Path) -> Mistake:
+def wrong_type(key: str, expected: str, value: Any, path: Steps) -> Mistake:
     return Mistake("RC012", path, f"{key} must be {expected}, this is {noun(value)}", _how_to_write(expected, value))
 
 
@@ -104,12 +104,12 @@ def _how_to_write(expected: str, value: Any) -> str:
 # --- pydantic ---------------------------------------------------------------------------------------------------------
 
 
-def of_validation(errors: Iterable[Mapping[str, Any]], value: Any, base: Path, *, model: Any) -> list[Mistake]:
+def of_validation(errors: Iterable[Mapping[str, Any]], value: Any, base: Steps, *, model: Any) -> list[Mistake]:
     """Pydantic's error dicts about `value`, which stands at `base` and was validated by `model`, as mistakes.
 
     Several errors about one value come from the members of a union: they become one mistake that names all that is accepted.
     """
-    by_path: dict[Path, list[Mapping[str, Any]]] = {}
+    by_path: dict[Steps, list[Mapping[str, Any]]] = {}
     for error in errors:
         by_path.setdefault(real_path(error, value), []).append(error)
     around = {path[:depth] for path in by_path for depth in range(len(path))}
@@ -118,9 +118,9 @@ def of_validation(errors: Iterable[Mapping[str, Any]], value: Any, base: Path, *
     return list(at_most((mistake for path in kept for mistake in _of_group(by_path[path], path, value, base, model)), base))
 
 
-def real_path(error: Mapping[str, Any], value: Any) -> Path:
+def real_path(error: Mapping[str, Any], value: Any) -> Steps:
     """The error's `loc` without the names of union members and validators that pydantic puts between keys."""
-    path: Path = ()
+    path: Steps = ()
     here = value
     for step in error["loc"]:
         in_list = isinstance(here, list) and isinstance(step, int) and 0 <= step < len(here)
@@ -132,7 +132,7 @@ def real_path(error: Mapping[str, Any], value: Any) -> Path:
     return path
 
 
-def _of_group(group: list[Mapping[str, Any]], path: Path, value: Any, base: Path, model: Any) -> Iterator[Mistake]:
+def _of_group(group: list[Mapping[str, Any]], path: Steps, value: Any, base: Steps, model: Any) -> Iterator[Mistake]:
     full = (*base, *path)
     key = _name(full)
     raw = value_at(value, path)
@@ -149,21 +149,21 @@ def _of_group(group: list[Mapping[str, Any]], path: Path, value: Any, base: Path
             yield _of_one(error, key, raw, full, model)
 
 
-def broken_rule(context: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
+def broken_rule(context: Mapping[str, Any], path: Steps) -> Iterator[Mistake]:
     """The mistakes that a fault of the value at `path` carries: its own, and those gathered with it."""
     for one in (context, *context.get("more", ())):
         at = tuple(int(step) if step.isdigit() else step for step in one["at"].split(".")) if one["at"] else ()
         yield Mistake(one["rule"], (*path, *at), one["message"], one["help"])
 
 
-def misplaced_environment(path: Path) -> Mistake:
+def misplaced_environment(path: Steps) -> Mistake:
     return Mistake(
         "RC024", path, f"{_name(path)} cannot take ${{env:NAME}}: only the path and query of a URL can",
         "write the value, use ${var:NAME}, or {fromEnv: NAME} where a secret belongs",
     )  # fmt: skip
 
 
-def _not_accepted(key: str, expected: list[str], raw: Any, path: Path, words: list[str]) -> Mistake:
+def _not_accepted(key: str, expected: list[str], raw: Any, path: Steps, words: list[str]) -> Mistake:
     *most, last = dict.fromkeys(expected)
     choice = f"{', '.join(most)} or {last}" if most else last
     if isinstance(raw, str) and words:
@@ -171,7 +171,7 @@ def _not_accepted(key: str, expected: list[str], raw: Any, path: Path, words: li
     return wrong_type(key, choice, raw, path)
 
 
-def _of_one(error: Mapping[str, Any], key: str, raw: Any, path: Path, model: Any) -> Mistake:
+def _of_one(error: Mapping[str, Any], key: str, raw: Any, path: Steps, model: Any) -> Mistake:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "missing":
         return Mistake("RC011", path, f"{key} is missing", _what_it_is(model, error["loc"]))
@@ -241,14 +241,14 @@ _LIMITS: dict[str, Callable[[str, Any, Mapping[str, Any]], str]] = {
 }
 
 
-def _name(path: Path) -> str:
+def _name(path: Steps) -> str:
     """How a message calls the value at a path: its key; an item of a list by its list and number."""
     if not path:
         return "this"
     return f"{path[-2]}.{path[-1]}" if isinstance(path[-1], int) and len(path) > 1 else str(path[-1])
 
 
-def value_at(value: Any, path: Path) -> Any:
+def value_at(value: Any, path: Steps) -> Any:
     """What stands at a path; None for nothing."""
     for step in path:
         if isinstance(value, Mapping):

@@ -19,8 +19,7 @@ from reconciler import rules, sources, yamltree
 from reconciler.errors import InvalidManifests
 from reconciler.fields import ENV_REFERENCE
 from reconciler.manifest import Places
-from reconciler.mistakes import Mistake, did_you_mean, models_in, of_validation
-from reconciler.mistakes import Path as Steps
+from reconciler.mistakes import Mistake, Steps, did_you_mean, models_in, of_validation
 from reconciler.model import Desired, Diagnostic, Secret, Url
 from reconciler.project import Project, allowed
 from reconciler.rules import Kinds

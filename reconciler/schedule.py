@@ -6,22 +6,20 @@ Zones come from the tzdata package and not from the machine, so one version, whi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from functools import cache, lru_cache
 from importlib import import_module
 from io import BytesIO
 from pkgutil import get_data
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from reconciler import scalars
-from reconciler.mistakes import Mistake, Path, did_you_mean, quoted, unknown_keys, wrong_type
+from reconciler.mistakes import Mistake, Steps, did_you_mean, quoted, unknown_keys, wrong_type
 from reconciler.model import Late, Severity, Timing, Window
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
-
-T = TypeVar("T")
 
 HORIZON = timedelta(days=14)
 LONGEST_HORIZON = timedelta(days=90)
@@ -31,6 +29,7 @@ GAPS = ("forward", "skip", "fail")
 FOLDS = ("first", "second", "both")
 LATE = tuple(late.value for late in Late)
 
+_BASE: Steps = ("schedule",)
 _ENDS = ("duration", "end", "until")
 _SERIES = ("repeat", "except", "move")
 _WALL_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
@@ -91,22 +90,21 @@ def _clock(naive: datetime) -> str:
 # --- the block --------------------------------------------------------------------------------------------------------
 
 
-def parse(block: Any, *, base: Path = ("schedule",)) -> tuple[Timing | None, list[Mistake]]:
-    """The timing of a `schedule` block that stands at `base`, and every mistake in it; beside mistakes, a window that is right is known.
+def parse(block: Any) -> tuple[Timing | None, list[Mistake]]:
+    """The timing of a `schedule` block, and every mistake in it; beside mistakes, a window that is right is known.
 
     None with no error means that `dst: {gap: skip}` dropped the only window there is.
     """
     if not isinstance(block, Mapping):
-        return None, [wrong_type("schedule", "a block of fields", block, base)]
-    return _Block(block, base).timing()
+        return None, [wrong_type("schedule", "a block of fields", block, _BASE)]
+    return _Block(block).timing()
 
 
 class _Block:
     """One schedule block while it is read; what is wrong is noted, and reading goes on."""
 
-    def __init__(self, block: Mapping[str, Any], base: Path) -> None:
+    def __init__(self, block: Mapping[str, Any]) -> None:
         self.block = block
-        self.base = base
         self.mistakes: list[Mistake] = []
         self.zone: ZoneInfo | None = None
         self.gap = "forward"
@@ -116,12 +114,12 @@ class _Block:
     def timing(self) -> tuple[Timing | None, list[Mistake]]:
         block = self.block
         if not block.keys() <= _KNOWN:
-            self.mistakes += unknown_keys(block, KEYS, self.base)
+            self.mistakes += unknown_keys(block, KEYS, _BASE)
         for key in _SERIES:
             if key in block:
                 self.wrong("RC036", key, f"{key} is not supported yet: a schedule has one window", "write one manifest for each window")
         if "zone" in block:
-            self.zone = self.read("zone", "RC034", zone, help=lambda name: did_you_mean(name, zone_names()))
+            self.zone = self.read_zone(block["zone"])
         if "dst" in block:
             self.read_dst(block["dst"])
         start = self.start()
@@ -130,7 +128,7 @@ class _Block:
         lead = self.length("lead", LEAD)
         if not timedelta(0) < horizon <= LONGEST_HORIZON:
             self.wrong("RC037", "horizon", f"horizon is {scalars.duration_text(horizon)}, it goes from 1s to 90d")
-        late = self.word("late", LATE, block.get("late", "join"), (*self.base, "late"))
+        late = self.word("late", LATE, block.get("late", "join"), (*_BASE, "late"))
         if start is not None and end is not None and end <= start:
             key = next(key for key in _ENDS if key in block)
             self.wrong("RC033", key, "the window ends before it starts" if end < start else "the window ends when it starts")
@@ -149,7 +147,7 @@ class _Block:
     def start(self) -> datetime | None:
         if "start" not in self.block:
             help = "write start: 2026-12-01T08:00:00+08:00, or a local time with a zone"
-            self.mistakes.append(Mistake("RC031", (*self.base, "start"), "start is missing", help))
+            self.mistakes.append(Mistake("RC031", (*_BASE, "start"), "start is missing", help))
             return None
         return self.instant("start")
 
@@ -160,7 +158,7 @@ class _Block:
                 self.wrong("RC032", given[1], f"{' and '.join(given)} both say when the window ends", "keep one of them")
             elif not any(key in self.block for key in _SERIES):
                 help = "add duration: 2h, end: 2026-12-01T10:00:00+08:00 or until: 15:00"
-                self.mistakes.append(Mistake("RC032", self.base, "the schedule does not say when the window ends", help))
+                self.mistakes.append(Mistake("RC032", _BASE, "the schedule does not say when the window ends", help))
             return None
         if given == ["end"]:
             return self.instant("end")
@@ -226,8 +224,18 @@ class _Block:
 
     # small fields
 
+    def read_zone(self, name: Any) -> ZoneInfo | None:
+        if not isinstance(name, str):
+            self.mistakes.append(wrong_type("zone", "text", name, (*_BASE, "zone")))
+            return None
+        try:
+            return zone(name)
+        except ValueError as wrong:
+            self.wrong("RC034", "zone", str(wrong), did_you_mean(name, zone_names()))
+            return None
+
     def read_dst(self, block: Any) -> None:
-        path = (*self.base, "dst")
+        path = (*_BASE, "dst")
         if not isinstance(block, Mapping):
             self.mistakes.append(wrong_type("dst", "a block of fields", block, path))
             return
@@ -239,7 +247,7 @@ class _Block:
             self.mistakes.append(Mistake("RC036", (*path, "fold"), message, "choose first or second"))
             self.fold = "first"
 
-    def word(self, key: str, words: tuple[str, ...], value: Any, path: Path) -> str:
+    def word(self, key: str, words: tuple[str, ...], value: Any, path: Steps) -> str:
         if value in words:
             return str(value)
         choice = ", ".join(words)
@@ -261,19 +269,8 @@ class _Block:
             self.wrong("RC021", key, f"{key} is beyond the calendar")
         return default
 
-    def read(self, key: str, rule: str, how: Callable[[str], T], *, help: Callable[[str], str]) -> T | None:
-        text = self.block[key]
-        if not isinstance(text, str):
-            self.mistakes.append(wrong_type(key, "text", text, (*self.base, key)))
-            return None
-        try:
-            return how(text)
-        except ValueError as wrong:
-            self.wrong(rule, key, str(wrong), help(text))
-            return None
-
     def wrong(self, rule: str, key: str, message: str, help: str = "") -> None:
-        self.mistakes.append(Mistake(rule, (*self.base, key), message, help))
+        self.mistakes.append(Mistake(rule, (*_BASE, key), message, help))
 
 
 _KNOWN = frozenset(KEYS)

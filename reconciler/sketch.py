@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from reconciler import wire
-from reconciler.mistakes import Mistake, Path, broken_rule
+from reconciler.mistakes import Mistake, Steps, broken_rule
 
 
 class Sketch(NamedTuple):
@@ -24,7 +24,7 @@ class Sketch(NamedTuple):
     mistakes: list[Mistake]
 
 
-def of(model: type[BaseModel], value: Any, wrong: Collection[Path], base: Path) -> Sketch:
+def of(model: type[BaseModel], value: Any, wrong: Collection[Steps], base: Steps) -> Sketch:
     """What is left of `value`, which stands at `base`, once what stands at the paths in `wrong` is taken away."""
     if not isinstance(value, Mapping):
         return Sketch({}, [])
@@ -32,7 +32,7 @@ def of(model: type[BaseModel], value: Any, wrong: Collection[Path], base: Path) 
     return Sketch(_values(_partial(model, value, wrong, base, found)), found)
 
 
-def _partial(model: Any, value: Mapping[str, Any], wrong: Collection[Path], base: Path, found: list[Mistake]) -> BaseModel:
+def _partial(model: Any, value: Mapping[str, Any], wrong: Collection[Steps], base: Steps, found: list[Mistake]) -> BaseModel:
     """An instance that lacks the attributes that are wrong; `model_fields_set` still tells that they were written.
 
     Its rules were asked already when the whole of it is what is wrong.
@@ -64,7 +64,7 @@ def _partial(model: Any, value: Mapping[str, Any], wrong: Collection[Path], base
     return made
 
 
-def _inside(model: Any, value: Any, wrong: list[Path], base: Path, found: list[Mistake]) -> Any:
+def _inside(model: Any, value: Any, wrong: list[Steps], base: Steps, found: list[Mistake]) -> Any:
     """What is left of a block or a list of blocks; None when too little is."""
     if isinstance(value, Mapping):
         return _partial(model, value, wrong, base, found)
@@ -73,7 +73,7 @@ def _inside(model: Any, value: Any, wrong: list[Path], base: Path, found: list[M
     return [_partial(model, item, [path[1:] for path in wrong if path[:1] == (at,)], (*base, at), found) for at, item in enumerate(value)]
 
 
-def _asked(made: BaseModel, base: Path) -> list[Mistake]:
+def _asked(made: BaseModel, base: Steps) -> list[Mistake]:
     """What the rules of a model say; a rule that asks for a field that is not there is left."""
     found: list[Mistake] = []
     for name, rule in type(made).__pydantic_decorators__.model_validators.items():

@@ -10,8 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from reconciler import yamltree
-from reconciler.mistakes import Mistake
-from reconciler.mistakes import Path as Steps
+from reconciler.mistakes import Mistake, Steps
 from reconciler.model import Diagnostic, Place, Severity, mask_url
 from reconciler.yamltree import Mark, Marks
 
