@@ -22,7 +22,7 @@ from typing import Any
 from reconciler import diff, guards, planner, settling, timeline
 from reconciler.applying import Crew
 from reconciler.courier import Courier, Pacer
-from reconciler.errors import Stale, Stopped, UsageError
+from reconciler.errors import Stale, Stopped, Unsettled, UsageError
 from reconciler.frozen import frozen
 from reconciler.ledger import Lease, Ledger, Tombstone
 from reconciler.memory import uncollected
@@ -458,8 +458,23 @@ class Engine:
             raise UsageError(f"several live objects fit {address}: {', '.join((seen.id, *seen.also))}; name one of them")
         entry = self._entry_of(want, seen, now)
         with self.lock():
+            refuse_unsettled(self._ledger, address)
             self._ledger.put(entry)
         return entry
+
+    def move(self, old: Address, new: Address) -> None:
+        """Remembers an object under another address. Raises Unsettled while a write to either has no known result."""
+        with self.lock():
+            refuse_unsettled(self._ledger, old, new)
+            self._ledger.move(old, new)
+
+    def forget(self, addresses: Iterable[Address]) -> None:
+        """Takes objects out of the ledger; at the vendor they stay. Raises Unsettled while a write to one of them has no known result."""
+        names = tuple(addresses)
+        with self.lock():
+            refuse_unsettled(self._ledger, *names)
+            for address in names:
+                self._ledger.remove(address)
 
     def _taken(self, seen: Observed, want: Desired) -> Values | None:
         """What an adopted object is taken to be: what the read tells and, of what no read ever tells, what the manifest says."""
@@ -602,6 +617,15 @@ class Engine:
 
 
 # --- small things -----------------------------------------------------------------------------------------------------
+
+
+def refuse_unsettled(ledger: Ledger, *addresses: Address) -> None:
+    """What is moved or forgotten under an open intent would be looked for where it is not, and made a second time."""
+    for intent in ledger.open_intents():
+        if intent.address in addresses:
+            when = f"{intent.sent:%Y-%m-%dT%H:%M:%SZ}"
+            message = f"the result of {intent.action} for {intent.address}, sent at {when}, is unknown; nothing was changed"
+            raise Unsettled(message, next_step=f"reconciler refresh {intent.address}")
 
 
 def _stopped(reasons: Sequence[Need], verb: str = "apply") -> Stopped:

@@ -6,6 +6,7 @@ ReconcilerError                      70  a fault of ours, when raised itself
 ├── Stopped                           5  a guard wants a person to decide
 ├── Stale                             6  the plan is old or used, or the lock is held
 │   └── LockHeld
+├── Unsettled                         7  an earlier write to the address has no known result
 ├── LedgerError                       1  the ledger cannot be read or written; nothing was sent
 └── VendorError                       1  what one request to a vendor came to
     ├── Rejected                      1  the vendor said no: nothing changed there
@@ -84,6 +85,13 @@ class LockHeld(Stale):
     def __init__(self, message: str, *, stuck: bool = False) -> None:
         super().__init__(message)
         self.stuck = stuck
+
+
+class Unsettled(ReconcilerError):
+    """What became of an earlier write to an address is not known: nothing may be done to it, in the ledger or at the vendor, before."""
+
+    exit_code = 7
+    usual_step = "reconciler refresh"
 
 
 class LedgerError(ReconcilerError):

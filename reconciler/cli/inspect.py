@@ -290,9 +290,9 @@ def state_mv(old: str, new: str) -> int:
     if here.kind != there.kind:
         raise UsageError(f"{here} cannot become {there}: the kind stays")
 
-    def work(run: Session, _: Scene, ledger: Ledger) -> int:
-        _entry(ledger, here)
-        ledger.move(here, there)
+    def work(run: Session, scene: Scene, ledger: Ledger) -> int:
+        _settled_entry(ledger, here)
+        scene.engine(writes=False, create=True, declared=False).move(here, there)
         return _said(run, f"{here} is now {there}.", moved=str(here), to=str(there))
 
     return _with_ledger(work, create=True)
@@ -310,11 +310,10 @@ def state_rm(addresses: tuple[str, ...]) -> int:
 
     names = [_context.address(one) for one in addresses]
 
-    def work(run: Session, _: Scene, ledger: Ledger) -> int:
+    def work(run: Session, scene: Scene, ledger: Ledger) -> int:
         for name in names:
-            _entry(ledger, name)
-        for name in names:
-            ledger.remove(name)
+            _settled_entry(ledger, name)
+        scene.engine(writes=False, create=True, declared=False).forget(names)
         return _said(run, f"Forgotten: {', '.join(map(str, names))}. Nothing was deleted.", forgotten=[str(name) for name in names])
 
     return _with_ledger(work, create=True)
@@ -352,6 +351,13 @@ def _entry(ledger: Ledger, address: Address) -> Entry:
         near = did_you_mean(str(address), map(str, ledger.entries()))
         raise NotRemembered(f"{address} is not in the ledger{f'; {near}' if near else ''}", next_step="reconciler state list")
     return entry
+
+
+def _settled_entry(ledger: Ledger, address: Address) -> Entry:
+    from reconciler.engine import refuse_unsettled
+
+    refuse_unsettled(ledger, address)  # it may be one that no entry tells of yet
+    return _entry(ledger, address)
 
 
 class NotRemembered(ReconcilerError):

@@ -236,6 +236,40 @@ def test_7_an_unknown_result_and_refresh(project: Path, reconciler: Command, emu
     assert reconciler("plan", "--detailed-exitcode").code == 0
 
 
+@pytest.mark.parametrize("action", ["Create", "Update"])
+@pytest.mark.parametrize(
+    "args",
+    [
+        pytest.param(["state", "rm", "RelayTask/a"], id="rm"),
+        pytest.param(["state", "mv", "RelayTask/a", "RelayTask/c"], id="mv"),
+        pytest.param(["state", "mv", "RelayTask/b", "RelayTask/a"], id="mv onto it"),
+        pytest.param(["import", "RelayTask/a"], id="import"),
+    ],
+)
+def test_7_an_address_whose_last_write_is_unknown_stays_where_it_is(
+    args: list[str], action: str, project: Path, reconciler: Command, emulated: Emulated
+) -> None:
+    """Moved or forgotten, it would be made a second time when the write is settled."""
+    write(project, "b", relay("b", title="b"))
+    if action == "Update":
+        write(project, "a", relay("a"))
+    assert reconciler("apply", "--auto-approve").code == 0
+    write(project, "a", relay("a", source="http://pull.example.com/live/other.flv"))
+    emulated.tell("faults", [{"action": f"{action}PullToPushTask", "when": "after", "fault": "reset", "every": True}])
+    assert reconciler("apply", "--auto-approve").code == 7
+    emulated.tell("faults", [])
+    before = reconciler("state", "list").out
+    said = reconciler(*args)
+    assert said.code == 7
+    assert f"the result of {action}PullToPushTask for RelayTask/a" in said.err
+    assert said.err.splitlines()[-1] == "Next: reconciler refresh RelayTask/a"
+    assert reconciler("state", "list").out == before
+    assert reconciler("refresh", "RelayTask/a").code == 0
+    assert reconciler("plan", "--detailed-exitcode").code == 0
+    if args[0] == "state" and "b" not in args[2]:
+        assert reconciler(*args).code == 0
+
+
 def test_69_a_vendor_that_cannot_be_reached(
     project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
