@@ -12,10 +12,11 @@ from reconciler.cli import _flags
 from reconciler.cli._session import Session, session
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.mistakes import did_you_mean
-from reconciler.model import Action, Address, Change, Entry, Phase, Presence, Stage
+from reconciler.model import Address, Change, Entry, Phase, Presence, Stage
 from reconciler.render import json
-from reconciler.render.look import Look, length, rfc3339, window_of
+from reconciler.render.look import STATUS, Look, length, rfc3339, window_of
 from reconciler.render.safe import clean, hanging
+from reconciler.render.schemas import STATUS_KEYS
 from reconciler.render.tables import pairs, table
 from reconciler.scalars import counted
 
@@ -24,20 +25,6 @@ if TYPE_CHECKING:
     from reconciler.ledger import Ledger
 
 T = TypeVar("T")
-
-_STATUS = {
-    Action.NOOP: "ok",
-    Action.CREATE: "missing",
-    Action.UPDATE: "differs",
-    Action.REPLACE: "differs",
-    Action.DELETE: "not declared",
-    Action.FORGET: "gone",
-    Action.ADOPT: "not adopted",
-    Action.START: "not running",
-    Action.STOP: "should stop",
-    Action.WAIT: "waiting",
-    Action.BLOCKED: "blocked",
-}
 
 
 @click.command(short_help="Show what is declared and live, with stage and countdown.")
@@ -107,7 +94,7 @@ def _row(one: Change, now: datetime, look: Look) -> tuple[str, ...]:
         _stage(one),
         look.span(window) if window else "",
         _countdown(one, now),
-        _STATUS[one.action],
+        STATUS[one.action],
         one.observed.id if one.observed and one.observed.presence is not Presence.ABSENT else "",
     )
 
@@ -148,19 +135,13 @@ def _countdown(one: Change, now: datetime) -> str:
     return f"ends in {length(window.end - now)}" if now < window.end else f"over for {length(now - window.end)}"
 
 
-_STATUS_KEYS = (
-    *("address", "kind", "name", "occurrence", "source", "account", "id"),
-    *("phase", "stage", "window", "live_window", "on_air", "reason"),
-)
-
-
 def _status_document(one: Change, now: datetime) -> dict[str, Any]:
     window = window_of(one)
     ahead = window.start if window and now < window.start else window.end if window else None
     document = json.change(one)
-    return {name: document[name] for name in _STATUS_KEYS} | {
+    return {name: document[name] for name in STATUS_KEYS} | {
         "presence": one.observed.presence.value if one.observed else "absent",
-        "status": _STATUS[one.action],
+        "status": STATUS[one.action],
         "progress": one.observed.progress if one.observed else None,
         "seconds_to_boundary": round((ahead - now).total_seconds(), 3) if ahead and ahead > now else None,
         "upcoming": one.phase in (Phase.UPCOMING, Phase.IMMINENT),

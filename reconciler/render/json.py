@@ -41,7 +41,6 @@ from reconciler.model import (
     Values,
     Window,
 )
-from reconciler.render import schemas
 from reconciler.render.look import brief, fingerprint, live_values, rfc3339
 
 FORMAT_VERSION = "1.0"
@@ -249,6 +248,8 @@ def plain(value: Any) -> Any:
 
 def read_plan(document: Mapping[str, Any]) -> Plan:
     """A saved plan as a value that renders like the one it was made from. Raises ValueError when it is no plan of ours."""
+    from reconciler.render import schemas
+
     try:
         if str(document["format_version"]).partition(".")[0] != FORMAT_VERSION.partition(".")[0]:
             raise ValueError(f"its format_version is {document['format_version']}, this program reads {FORMAT_VERSION}")

@@ -26,6 +26,21 @@ SYMBOL = {
     Action.NOOP: "=",
 }
 
+STATUS = {
+    Action.NOOP: "ok",
+    Action.CREATE: "missing",
+    Action.UPDATE: "differs",
+    Action.REPLACE: "differs",
+    Action.DELETE: "not declared",
+    Action.FORGET: "gone",
+    Action.ADOPT: "not adopted",
+    Action.START: "not running",
+    Action.STOP: "should stop",
+    Action.WAIT: "waiting",
+    Action.BLOCKED: "blocked",
+}
+"""What `get` calls the state that a decision is made of."""
+
 _PAINT = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 COLOR = {

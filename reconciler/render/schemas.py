@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from reconciler.model import Action, Evidence, Outcome, Phase, Severity, Stage
+from reconciler.model import Action, Evidence, OnAirChange, Outcome, Phase, Presence, Severity, Stage
+from reconciler.render.look import STATUS
 
 Schema = dict[str, Any]
 
@@ -118,6 +119,11 @@ _CHANGE = _object(
         "fingerprint": _text("of the live state that this change touches"),
     }
 )
+STATUS_KEYS = (
+    *("address", "kind", "name", "occurrence", "source", "account", "id"),
+    *("phase", "stage", "window", "live_window", "on_air", "reason"),
+)
+"""What `get` tells of an object as a plan does."""
 _SUMMARY = _object(dict.fromkeys(("create", "update", "replace", "delete", "forget", "adopt", "unchanged", "blocked", "waiting"), _COUNT))
 _ERROR = _object(
     {
@@ -274,11 +280,139 @@ ERROR: Schema = {
     "$defs": _DEFS,
 }
 
+_ENTRY = {
+    "address": _ADDRESS,
+    "account": _text(),
+    "id": _text("the vendor's"),
+    "identity": _text("by which the object is found again without its id"),
+    "incarnation": {"type": "integer", "minimum": 1, "description": "counts the objects that the address has had"},
+    "replaces": _or_null(_text(), "the id of the object that is kept until this one is ready"),
+    "window": _or_null(_WINDOW),
+    "started": _or_null(_INSTANT),
+    "changed": _or_null(_INSTANT, "when the vendor last confirmed it"),
+    "ended": _FLAG,
+    "protect": _FLAG,
+    "retain": _FLAG,
+    "on_air_change": _words(OnAirChange),
+    "depends_on": _list(_ADDRESS),
+    "applied": _or_null(
+        {"type": "object"}, "what was last applied, canonical values under manifest names; a secret as what may be shown of it"
+    ),
+}
+
+
+def _printed(name: str, title: str, properties: dict[str, Schema], *, defs: Schema | None = None) -> Schema:
+    return {
+        "$schema": _DRAFT,
+        "$id": f"https://broadcast.reconciler/schemas/{name}.schema.json",
+        "title": f"What `{title} -o json` prints",
+        **_object({"format_version": _VERSION, **properties}),
+    } | ({"$defs": defs} if defs else {})
+
+
+STATUS_OF_ALL = _printed(
+    "get",
+    "get",
+    {
+        "at": _INSTANT,
+        "objects": _list(
+            _object(
+                {name: _CHANGE["properties"][name] for name in STATUS_KEYS}
+                | {
+                    "presence": _words(Presence),
+                    "status": {"enum": sorted(set(STATUS.values()))},
+                    "progress": _or_null({"type": "number", "minimum": 0, "maximum": 1}, "of what is being made"),
+                    "seconds_to_boundary": _or_null(_SECONDS, "until the window begins or, once it has, until it ends"),
+                    "upcoming": _FLAG,
+                    "live": _or_null(_TREE, "null where nothing is live"),
+                    "declared": _or_null(_TREE, "null where nothing is declared"),
+                }
+            )
+        ),
+    },
+)
+
+REFRESH = _printed(
+    "refresh",
+    "refresh",
+    {
+        "settled": _list(
+            _object({"address": _ADDRESS, "known": _FLAG, "message": _text()}), "what became of writes whose result was unknown"
+        ),
+        "changes": _list({"$ref": "#/$defs/change"}, "where everything stands, in the order of danger"),
+    },
+    defs={"change": _CHANGE},
+)
+
+STATE = _printed(
+    "state",
+    "state list",
+    {
+        "workspace": _text(),
+        "lineage": _text("of the ledger; empty where there is none yet"),
+        "serial": _COUNT,
+        "entries": _list(_object(_ENTRY)),
+        "unsettled": _list(
+            _object({"address": _ADDRESS, "action": _text("the vendor's"), "sent": _INSTANT, "horizon": _INSTANT}),
+            "writes whose result is unknown; what is not seen by `horizon` was not done",
+        ),
+    },
+)
+
+ENTRY = _printed("state-entry", "state show", _ENTRY)
+
+HISTORY = _printed(
+    "history",
+    "history",
+    {
+        "runs": _list(
+            _object(
+                {
+                    "run": _text(),
+                    "at": {"type": "string", "format": "date-time"},
+                    "who": _text("user, machine and process"),
+                    "plan": _text("its plan_id"),
+                    "exit": {"type": "integer"},
+                    "results": _list(
+                        _object({name: _RESULT[name] for name in ("address", "action", "outcome", "message", "id", "request_id")})
+                    ),
+                }
+            ),
+            "newest first",
+        )
+    },
+)
+
+DOCTOR = _printed(
+    "doctor",
+    "doctor",
+    {
+        "ok": _FLAG,
+        "exit_code": {"type": "integer"},
+        "checks": _list(
+            _object(
+                {
+                    "name": _text(),
+                    "status": {"enum": ["ok", "warn", "fail"]},
+                    "detail": _text(),
+                    "next": _text("a line for a shell; empty where there is nothing to do"),
+                }
+            )
+        ),
+    },
+)
+
 FILES = {
     "plan.schema.json": PLAN,
     "apply-stream.schema.json": APPLY_STREAM,
     "validation.schema.json": VALIDATION,
     "error.schema.json": ERROR,
+    "get.schema.json": STATUS_OF_ALL,
+    "refresh.schema.json": REFRESH,
+    "state.schema.json": STATE,
+    "state-entry.schema.json": ENTRY,
+    "history.schema.json": HISTORY,
+    "doctor.schema.json": DOCTOR,
 }
 
 

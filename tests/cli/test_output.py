@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -93,6 +94,44 @@ def test_the_apply_stream_fits_its_schema_line_by_line(relays: Path, reconciler:
     for line in said.lines:
         jsonschema.Draft202012Validator(schemas.APPLY_STREAM).validate(line)
     assert [line["type"] for line in said.lines] == ["version", "planned_change", "apply_start", "apply_complete", "change_summary"]
+
+
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [
+        pytest.param("get", "get", id="get"),
+        pytest.param("get RelayTask/b", "get", id="get one that is not live"),
+        pytest.param("refresh", "refresh", id="refresh"),
+        pytest.param("state list", "state", id="state list"),
+        pytest.param("state show RelayTask/a", "state-entry", id="state show"),
+        pytest.param("history", "history", id="history"),
+        pytest.param("doctor", "doctor", id="doctor"),
+        pytest.param("plan --out plan.json", "plan", id="plan"),
+        pytest.param("validate", "validation", id="validate"),
+    ],
+)
+def test_every_document_fits_its_published_schema(args: str, name: str, relays: Path, reconciler: Command, emulated: Emulated) -> None:
+    """Strictly: a key that the schema does not know is a key that was not published."""
+    session = "apiVersion: broadcast.reconciler/v1\nkind: SegmentSession\nmetadata: {name: mod}\nlifecycle: {protect: true}\n"
+    session += "spec:\n  appId: 661e0000000000000000543c\n  roomId: Room1\n  taskId: mod\n"
+    session += '  storage: {tos: {accountId: "2100000990", region: cn-beijing, bucket: my-bucket}}\n'
+    (relays / "manifests/mod.yaml").write_text(session)
+    assert reconciler("apply", "--auto-approve").code == 0
+    (relays / "manifests/b.yaml").write_text(relay("b", title="b"), encoding="utf-8")
+    emulated.tell("faults", [{"action": "CreatePullToPushTask", "when": "before", "fault": "reset"}])
+    assert reconciler("apply", "--auto-approve").code == 7
+    published = json.loads((Path(__file__).parents[2] / "specs" / f"{name}.schema.json").read_text())
+    jsonschema.Draft202012Validator(closed(published)).validate(reconciler(*args.split(), "-o", "json").json)
+
+
+def closed(schema: Any) -> Any:
+    """A schema in which an object has no other keys than those that are named."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: closed(value) for key, value in schema.items()}
+    return {"additionalProperties": False, **made} if isinstance(made.get("properties"), dict) and "type" in made else made
 
 
 def test_a_changed_secret_shows_by_its_fingerprints(relays: Path, reconciler: Command, monkeypatch: pytest.MonkeyPatch) -> None:
