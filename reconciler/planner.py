@@ -536,7 +536,7 @@ def _session_ended(case: Case) -> Change:
         return _change(case, Action.REPLACE, f"ended{detail}, and differs: started anew", on_air=False)
     if case.want.lifecycle.restart_on_end:
         return _change(case, Action.START, f"ended{detail}, started again: onEnd: restart")
-    return _noop(case, f"ended{detail}, not restarted", warn=case.seen.stage is Stage.FAILED)
+    return _noop(case, f"ended{detail}, not restarted: onEnd: leave", warn=True)
 
 
 def _clip(case: Case) -> Change:

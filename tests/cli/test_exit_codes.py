@@ -81,6 +81,27 @@ def test_0_and_2_with_detailed_exitcode(project: Path, reconciler: Command, emul
     assert reconciler("drift", "--detailed-exitcode").code == 0
 
 
+def test_a_session_that_ended_early_and_is_left_is_one_line_and_no_change(
+    project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks at the plan sees that nothing is recorded any more; for a pipeline there is nothing to do."""
+    text = "apiVersion: broadcast.reconciler/v1\nkind: RecordingSession\nmetadata: {name: hall}\nspec:\n"
+    text += "  appId: 661e0000000000000000543c\n  roomId: Room1\n  control: {maxDuration: 10m}\n"
+    text += '  storage: {tos: {accountId: "2100000990", region: cn-beijing, bucket: my-bucket}}\n'
+    write(project, "hall", text)
+    assert reconciler("apply", "--auto-approve").code == 0
+    emulated.tell("clock", {"advance": 1200}, "PUT")
+    monkeypatch.setenv("RECONCILER_NOW", "2026-11-20T14:00:00Z")
+    for _ in range(2):
+        said = reconciler("plan", "--detailed-exitcode")
+        assert said.code == 0
+        (line,) = [line for line in said.out.splitlines() if "RecordingSession/hall" in line]
+        assert line.startswith("  ! RecordingSession/hall  ended")
+        assert line.endswith("not restarted: onEnd: leave")
+        assert "No changes." in said.out
+        assert reconciler("apply", "--auto-approve").code == 0
+
+
 def test_waiting_is_no_change(project: Path, reconciler: Command, emulated: Emulated) -> None:
     write(project, "a", relay("a", start="2027-03-01T08:00:00+08:00", end="2027-03-01T10:00:00+08:00"))
     said = reconciler("plan", "--detailed-exitcode")

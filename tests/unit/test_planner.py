@@ -176,6 +176,12 @@ def test_an_ended_session_is_started_again_when_asked() -> None:
     assert "IdleTimeOut" in change.reason
 
 
+def test_an_ended_session_that_is_left_is_told_and_no_change() -> None:
+    change = decide(RUNNER, wanted(Phase.ON_AIR), live(Stage.ENDED, detail="IdleTimeOut"), entry())
+    assert (change.action, change.changes) == (Action.NOOP, False)
+    assert change.warnings == ("ended (IdleTimeOut), not restarted: onEnd: leave",)
+
+
 def test_an_ended_session_that_was_edited_is_started_anew() -> None:
     assert decide(RUNNER, wanted(None, values=MOVED), live(Stage.ENDED), entry()).action is Action.REPLACE
 
