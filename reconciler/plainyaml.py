@@ -14,7 +14,7 @@ from reconciler.yamltree import DEPTH, ODD_KEYS, BeyondNumbers, Document, plain,
 _WORD = "[^ :#]+"
 _LINE = re.compile(
     r"(?P<indent> *)(?P<key>[A-Za-z][A-Za-z0-9_-]{0,62}):"
-    rf"(?: +(?:(?P<plain>(?=[A-Za-z0-9_/$.+\u0080-\U0010ffff]|-[^ ]){_WORD}(?:(?::+| +){_WORD})*)"
+    rf"""(?: +(?:(?P<plain>(?![!"%&'()*,;<=>?@\[\\\]^`{{|}}~]|-(?: |$)){_WORD}(?:(?::+| +){_WORD})*)"""
     r"""|"(?P<double>[^"\\]*)"|'(?P<single>[^']*)'))?(?: +#.*| *)"""
 )
 _NOTHING = re.compile(r" *(?:#.*)?")
