@@ -65,11 +65,15 @@ RULES: dict[str, tuple[str, str]] = {
 
 # --- what is declared -------------------------------------------------------------------------------------------------
 
-_TITLE = re.compile(r"[A-Za-z0-9\u4e00-\u9fff]*")
 _TITLE_SCHEMA: JsonDict = {"pattern": "^[A-Za-z0-9\\u4e00-\\u9fff]+$", "maxLength": TITLE_LIMIT}
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::\d{1,5})?")
 _SEGMENT = re.compile(r"[!-~]+")
 _SEGMENT_SCHEMA = Field(json_schema_extra={"pattern": "^[!-~]+$"})
+
+
+def _of_title(text: str) -> bool:
+    """Whether it holds only what titles and groups may: Chinese characters, A-Z, a-z and 0-9."""
+    return text.isalnum() if text.isascii() else all("\u4e00" <= c <= "\u9fff" or (c.isascii() and c.isalnum()) for c in text)
 
 
 def _title(value: str) -> str:
@@ -79,14 +83,14 @@ def _title(value: str) -> str:
             f"relay title has {len(value)} characters, the vendor accepts 1 to {TITLE_LIMIT}",
             help="shorten it; long text fits in metadata.labels" if value else "leave it out: a title is derived from metadata.name",
         )
-    if not _TITLE.fullmatch(value):
-        bad = next(c for c in value if not _TITLE.fullmatch(c))
+    if not _of_title(value):
+        bad = next(c for c in value if not _of_title(c))
         raise fault("RC112", "relay title holds {bad!r}, the vendor accepts Chinese, A-Z, a-z and 0-9 only", bad=bad)
     return value
 
 
 def _group(value: str) -> str:
-    if not 1 <= len(value) <= TITLE_LIMIT or not _TITLE.fullmatch(value):
+    if not 1 <= len(value) <= TITLE_LIMIT or not _of_title(value):
         raise fault("RC123", "relay group {value!r} must have 1 to 20 Chinese characters, letters and digits", value=value)
     return value
 
