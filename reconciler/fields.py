@@ -144,8 +144,12 @@ def _instant(value: Any) -> datetime:
     raise fault("RC022", "an instant is a date-time with an offset, like 2026-12-01T08:00:00+08:00, or Unix milliseconds")
 
 
+LENGTH = _Mark("LENGTH")
+"""A length of time: people are shown `1m30s`, machines seconds."""
+
 Seconds = Annotated[
     int,
+    LENGTH,
     BeforeValidator(_seconds),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^([0-9]+[dhms])+$"}]}),
 ]

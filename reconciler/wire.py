@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from reconciler.fields import HARMLESS, REPLACE, UNREADABLE, Doc, Wire
+from reconciler.fields import HARMLESS, LENGTH, REPLACE, UNREADABLE, Doc, Wire
 from reconciler.frozen import frozen
 from reconciler.model import Secret, Values
 
@@ -36,6 +36,7 @@ class Field:
     replace: bool
     unreadable: bool
     harmless: bool
+    length: bool
     doc: Doc | None
     description: str
     words: Mapping[int, str]
@@ -106,6 +107,7 @@ def _field(name: str, info: FieldInfo, path: str) -> Field:
         replace=any(mark is REPLACE for mark in info.metadata),
         unreadable=any(mark is UNREADABLE for mark in info.metadata),
         harmless=any(mark is HARMLESS for mark in info.metadata),
+        length=LENGTH in info.metadata or _is_length(info.annotation),
         doc=doc,
         description=info.description or (doc.text if doc else ""),
         words={number: word for word, number in (wire.words or {}).items()} if wire else {},
@@ -129,6 +131,13 @@ def _nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
         found, _ = _nested(typing.get_args(annotation)[0])
         return found, found is not None
     return None, False
+
+
+def _is_length(annotation: Any) -> bool:
+    """Whether an annotation is a length of time, or one that may be absent."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return LENGTH in typing.get_args(annotation)
+    return any(_is_length(member) for member in typing.get_args(annotation))
 
 
 def _scalar(annotation: Any) -> type | None:

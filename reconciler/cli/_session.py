@@ -107,7 +107,16 @@ class Session:
             color=wants_color(self.given.color, self.env, terminal=terminal),
             verbosity=-1 if self.given.quiet else self.given.verbose,
             again=self.again,
+            lengths=self._is_length,
         )
+
+    def _is_length(self, kind: str, path: str) -> bool:
+        from reconciler.kinds import Registry
+        from reconciler.wire import shape
+
+        found = Registry().get(kind)
+        field = shape(found.spec).field(path) if found else None
+        return field is not None and field.length
 
     def again(self, command: str) -> str:
         """A suggested command that means what this run was asked for."""

@@ -248,7 +248,7 @@ def state_show(address: str) -> int:
             ("depends on", ", ".join(map(str, entry.depends_on))),
         ]
         lines = pairs(rows, look)
-        for key, value in (entry.applied or {}).items():
+        for key, value in look.told(entry.applied or {}, where.kind, "spec").items():
             lines += hanging(f"  {clean(key)}: ", look.value(value), look.width, indent=6)
         run.out(lines)
         return 0

@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.model import Action, Change, FieldChange, Presence, Sealed, Secret, Url, Values, Window
 from reconciler.render.safe import clean, cut, width, wrap
-from reconciler.scalars import counted
+from reconciler.scalars import counted, duration_text
 
 SYMBOL = {
     Action.CREATE: "+",
@@ -62,6 +62,7 @@ class Look:
     """`width`: cells after which long values are cut; None (no terminal) never cuts. `verbosity`: -1 quiet, 0, 1 (-v), 2 (-vv).
 
     `again` makes a suggested command mean what the run was asked for: its project, environment, path and selection.
+    `lengths` says whether a manifest path, of a kind, is a length of time.
     """
 
     zone: tzinfo = UTC
@@ -69,6 +70,7 @@ class Look:
     color: bool = False
     verbosity: int = 0
     again: Callable[[str], str] = str
+    lengths: Callable[[str, str], bool] = lambda *_: False
 
     def next(self, command: str) -> str:
         """The one line that a failure ends with; a shell takes what follows `Next: ` as it is."""
@@ -123,6 +125,16 @@ class Look:
         return _INSTANT.sub(told, text)
 
     # values
+
+    def told(self, value: Any, kind: str, path: str) -> Any:
+        """A value as people write it: a length of time at manifest path `path` as `1m30s`, and so all that stand below it."""
+        if isinstance(value, Mapping):
+            return {key: self.told(item, kind, f"{path}.{key}") for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.told(item, kind, path) for item in value]
+        if isinstance(value, int) and not isinstance(value, bool) and self.lengths(kind, path):
+            return duration_text(value)
+        return value
 
     def value(self, value: Any) -> str:
         """One value on one line, neutralised; a secret as what may be shown of it."""

@@ -158,11 +158,12 @@ def details(change: Change, look: Look) -> Iterator[str]:
         elif covered:
             rows.append(("covers", f"{look.span(covered)} ({length(_elapsed(covered))})"))
     yield from _rows(rows, label, look)
-    yield from _fields(fields, label, look)
+    kind = change.address.kind
+    yield from _fields([_told(one, kind, look) for one in fields], label, look)
     if len(fields) < len(change.fields):
         yield f"{_INDENT}({len(change.fields) - len(fields)} more, -v shows them)"
     if look.verbosity > 0 and change.action is Action.CREATE and change.desired:
-        yield from _tree(change.desired.values, look)
+        yield from _tree(look.told(change.desired.values, kind, "spec"), look)
     rows = []
     if change.evidence is Evidence.LEDGER and change.fields:
         rows.append(("compared", "with what was last applied: the vendor does not tell"))
@@ -176,7 +177,7 @@ def details(change: Change, look: Look) -> Iterator[str]:
     yield from _rows(rows, label, look)
     if look.verbosity > 1 and (values := live_values(change)):
         yield f"{_INDENT}live"
-        yield from _tree(values, look)
+        yield from _tree(look.told(values, kind, "spec"), look)
 
 
 def _covered(change: Change) -> Window | None:
@@ -188,6 +189,11 @@ def _covered(change: Change) -> Window | None:
 
 def _elapsed(window: Window) -> float:
     return (window.end - window.start).total_seconds() if window.end else 0.0
+
+
+def _told(field: FieldChange, kind: str, look: Look) -> FieldChange:
+    before, after = (look.told(value, kind, field.path) for value in (field.before, field.after))
+    return FieldChange(field.path, before, after, replace=field.replace, evidence=field.evidence)
 
 
 def _fields(fields: Sequence[FieldChange], label: int, look: Look) -> Iterator[str]:

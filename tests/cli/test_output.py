@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -132,6 +133,49 @@ def closed(schema: Any) -> Any:
         return schema
     made = {key: closed(value) for key, value in schema.items()}
     return {"additionalProperties": False, **made} if isinstance(made.get("properties"), dict) and "type" in made else made
+
+
+LENGTHS = """\
+apiVersion: broadcast.reconciler/v1
+kind: SegmentSession
+metadata: {name: mod}
+spec:
+  appId: 661e0000000000000000543c
+  roomId: Room1
+  taskId: mod
+  sliceDuration: 30s
+  redundantDuration: 2
+  storage: {tos: {accountId: "2100000990", region: cn-beijing, bucket: my-bucket}}
+---
+apiVersion: broadcast.reconciler/v1
+kind: RelayTask
+metadata: {name: loop}
+schedule: {start: 2026-11-21T08:00:00+08:00, end: 2026-11-21T10:00:00+08:00}
+spec:
+  source:
+    files:
+      - {url: "http://vod.example.com/a.mp4", startOffset: 30}
+      - {url: "http://vod.example.com/b.mp4"}
+  destination: {url: "rtmp://push.example.com/live/loop"}
+"""
+
+
+def test_lengths_of_time_are_told_with_their_unit_and_written_in_seconds(project: Path, reconciler: Command, emulated: Emulated) -> None:
+    manifest = project / "manifests/a.yaml"
+    manifest.write_text(LENGTHS)
+    created = reconciler("plan", "-v").out
+    assert re.search(r"sliceDuration +30s\n", created)
+    assert re.search(r"redundantDuration +2\n", created)
+    assert reconciler("apply", "--auto-approve").code == 0
+    assert "  sliceDuration: 30s" in reconciler("state", "show", "SegmentSession/mod").out
+    manifest.write_text(LENGTHS.replace("sliceDuration: 30s", "sliceDuration: 90").replace("startOffset: 30", "startOffset: 2h"))
+    assert reconciler("plan", "--out", "plan.json").code == 0
+    for args in (["plan"], ["plan", "-v"], ["plan", "-o", "markdown"], ["show", "plan.json"], ["show", "plan.json", "-o", "markdown"]):
+        said = reconciler(*args).out
+        assert re.search(r"sliceDuration +30s -> 1m30s\n", said), args
+    assert "~ [0].startOffset  30s -> 2h" in reconciler("plan", "-v").out
+    fields = [field for one in reconciler("plan", "-o", "json").json["changes"] for field in one["fields"]]
+    assert {field["path"]: (field["before"], field["after"]) for field in fields}["spec.sliceDuration"] == (30, 90)
 
 
 def test_a_changed_secret_shows_by_its_fingerprints(relays: Path, reconciler: Command, monkeypatch: pytest.MonkeyPatch) -> None:
