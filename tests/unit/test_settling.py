@@ -39,9 +39,12 @@ def intent(verb: Verb, **more) -> Intent:
         (intent(Verb.CREATE), ABSENT, None, (False, False), (True, False)),
         (intent(Verb.CREATE), TWIN, None, (False, False), (True, False)),
         (intent(Verb.CREATE), UNKNOWN, None, (False, False), (False, False)),
+        (intent(Verb.CREATE), replace(MARKED, presence=Presence.UNKNOWN), None, (False, False), (False, False)),
         (intent(Verb.CREATE, incarnation=2), ENDED, ENTRY, (False, False), (True, False)),
+        (intent(Verb.CREATE), LIVE, ENTRY, (True, True), (True, True)),
         (intent(Verb.DELETE), ABSENT, ENTRY, (True, False), (True, False)),
         (intent(Verb.DELETE), LIVE, ENTRY, (False, False), (True, True)),
+        (intent(Verb.DELETE, target="id-9"), ABSENT, None, (True, False), (True, False)),
         (intent(Verb.DELETE, target="id-9"), LIVE, ENTRY, (True, True), (True, True)),
         (intent(Verb.DELETE, target="id-9"), replace(LIVE, also=("id-9",)), ENTRY, (False, False), (True, True)),
         (intent(Verb.STOP), ENDED, ENTRY, (True, True), (True, True)),
@@ -49,12 +52,18 @@ def intent(verb: Verb, **more) -> Intent:
         (intent(Verb.UPDATE, desired={"a": 2}), LIVE, ENTRY, (True, True), (True, True)),
         (intent(Verb.UPDATE, desired={"a": 3}), LIVE, ENTRY, (False, False), (True, True)),
         (intent(Verb.UPDATE, desired={"a": 2}), replace(LIVE, unread=frozenset({""})), ENTRY, (False, False), (True, True)),
+        (intent(Verb.UPDATE), LIVE, ENTRY, (False, False), (True, True)),
+        (intent(Verb.UPDATE, desired={"a": 2}), LIVE, None, (False, False), (True, True)),
+        (intent(Verb.UPDATE, desired={"a": 2}), replace(LIVE, window=WINDOW), ENTRY, (True, True), (True, True)),
+        (intent(Verb.UPDATE, desired={"a": 2}, window=LONGER), LIVE, ENTRY, (True, True), (True, True)),
         (intent(Verb.UPDATE, desired={"a": 2}, window=LONGER), replace(LIVE, window=WINDOW), ENTRY, (False, False), (True, True)),
         (intent(Verb.UPDATE, desired={"a": 2}, window=LONGER), replace(LIVE, window=LONGER), ENTRY, (True, True), (True, True)),
     ],
     ids=[
-        "create seen", "create not seen", "a twin is not ours", "nor does silence", "the older incarnation proves nothing",
-        "delete seen", "delete not seen", "a duplicate is gone", "a duplicate is still there", "stop seen", "stop not seen", "update seen", "update not seen", "update cannot be seen",
+        "create seen", "create not seen", "a twin is not ours", "nor does silence", "nor a mark that cannot be read",
+        "the older incarnation proves nothing", "what the ledger has already", "delete seen", "delete not seen", "no entry to delete",
+        "a duplicate is gone", "a duplicate is still there", "stop seen", "stop not seen", "update seen", "update not seen",
+        "update cannot be seen", "nobody knows what was asked for", "nor whose it is", "no window was sent", "no window is told",
         "a longer window is not seen", "a longer window is seen",
     ],
 )  # fmt: skip
@@ -62,20 +71,63 @@ def test_settle(what: Intent, seen: Observed, entry: Entry | None, early: tuple[
     for now, expected in ((NOW, early), (what.horizon, late)):
         verdict = settle(what, seen, entry=entry, want=None, desired=what.desired, seal=seal, now=now)
         assert (verdict.known, verdict.present) == expected
+        assert verdict.gone == ("identity" if expected == (True, False) else "")
 
 
-@pytest.mark.parametrize(("hours", "known"), [(71, True), (73, False)])
-def test_that_no_read_shows_what_began_long_ago_proves_nothing(hours: int, known: bool) -> None:
-    old = replace(ENTRY, started=NOW - timedelta(hours=hours))
-    what = intent(Verb.DELETE)
-    verdict = settle(what, ABSENT, entry=old, want=None, desired=None, seal=seal, now=NOW, reach=timedelta(hours=72))
-    assert verdict.known is known
+@pytest.mark.parametrize(
+    ("what", "seen", "entry", "left"),
+    [
+        # verb, what is seen, the entry, the entry that is left
+        pytest.param(intent(Verb.STOP), ENDED, ENTRY, replace(ENTRY, ended=True), id="stopped for good"),
+        pytest.param(intent(Verb.STOP), ABSENT, ENTRY, replace(ENTRY, ended=True), id="stopped, and gone"),
+        pytest.param(intent(Verb.STOP), replace(LIVE, stage=Stage.STOPPED), ENTRY, ENTRY, id="stopped, to be continued"),
+        pytest.param(intent(Verb.STOP), ENDED, None, None, id="stopped, and nobody's"),
+        pytest.param(intent(Verb.UPDATE, desired={"a": 2}), LIVE, ENTRY, replace(ENTRY, applied={"a": 2}), id="updated"),
+        pytest.param(
+            intent(Verb.UPDATE, desired={"a": 2}, window=LONGER), LIVE, replace(ENTRY, window=WINDOW),
+            replace(ENTRY, applied={"a": 2}, window=LONGER), id="moved",
+        ),
+        pytest.param(
+            intent(Verb.UPDATE, desired={"a": 2}), LIVE, replace(ENTRY, window=WINDOW), replace(ENTRY, applied={"a": 2}, window=WINDOW), id="not moved"
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_left_in_the_ledger(what: Intent, seen: Observed, entry: Entry | None, left: Entry | None) -> None:
+    verdict = settle(what, seen, entry=entry, want=None, desired=what.desired, seal=seal, now=NOW)
+    assert (verdict.known, verdict.entry) == (True, left)
+
+
+@pytest.mark.parametrize(
+    ("verb", "seen", "started", "reach", "known"),
+    [
+        pytest.param(Verb.DELETE, ABSENT, NOW - timedelta(hours=72), timedelta(hours=72), True, id="just within reach"),
+        pytest.param(Verb.DELETE, ABSENT, NOW - timedelta(hours=73), timedelta(hours=72), False, id="beyond it"),
+        pytest.param(Verb.DELETE, ABSENT, NOW - timedelta(hours=73), None, True, id="of a kind that is always read"),
+        pytest.param(Verb.DELETE, ABSENT, None, timedelta(hours=72), True, id="nobody knows when it began"),
+        pytest.param(Verb.STOP, ENDED, NOW - timedelta(hours=73), timedelta(hours=72), True, id="it is read all the same"),
+    ],
+)
+def test_that_no_read_shows_what_began_long_ago_proves_nothing(
+    verb: Verb, seen: Observed, started: datetime | None, reach: timedelta | None, known: bool
+) -> None:
+    old = replace(ENTRY, started=started)
+    assert settle(intent(verb), seen, entry=old, want=None, desired=None, seal=seal, now=NOW, reach=reach).known is known
 
 
 def test_a_create_that_took_effect_becomes_an_entry_with_what_was_asked_for() -> None:
     verdict = settle(intent(Verb.CREATE, desired={"a": 1}), MARKED, entry=None, want=None, desired={"a": 1}, seal=seal, now=NOW)
     assert verdict.entry is not None
-    assert (verdict.entry.id, verdict.entry.applied, verdict.entry.identity) == ("id-1", {"a": 1}, "identity")
+    assert verdict.entry == Entry(HERE, "default", "id-1", "identity", applied={"a": 1}, started=NOW, changed=NOW)
+
+
+def test_what_the_vendor_tells_of_a_create_outweighs_what_was_sent() -> None:
+    told = replace(MARKED, identity="whole", window=LONGER, started=NOW + timedelta(seconds=3))
+    sent = intent(Verb.CREATE, window=WINDOW)
+    verdict = settle(sent, told, entry=None, want=None, desired=None, seal=seal, now=NOW, create_first=True)
+    assert verdict.entry == Entry(HERE, "default", "id-1", "whole", window=LONGER, started=told.started, changed=NOW)
+    untold = settle(sent, MARKED, entry=None, want=None, desired=None, seal=seal, now=NOW)
+    assert untold.entry is not None
+    assert untold.entry.window == WINDOW
 
 
 # --- a replacement that is made before the old one is deleted ---------------------------------------------------------
@@ -91,6 +143,12 @@ def test_what_was_made_first_keeps_the_old_one_in_the_ledger(create_first: bool)
     verdict = settle(what, MARKED, entry=OLD, want=None, desired=None, seal=seal, now=NOW, create_first=create_first)
     assert verdict.entry is not None
     assert (verdict.entry.id, verdict.entry.former) == ("id-1", OLD if create_first else None)
+
+
+def test_what_the_ledger_has_already_replaces_nothing() -> None:
+    verdict = settle(intent(Verb.CREATE), LIVE, entry=ENTRY, want=None, desired=None, seal=seal, now=NOW, create_first=True)
+    assert verdict.entry is not None
+    assert (verdict.entry.id, verdict.entry.former) == ("id-1", None)
 
 
 def test_what_was_not_made_leaves_the_old_one() -> None:
@@ -121,3 +179,4 @@ def test_a_deletion_while_the_ledger_has_two(
         verdict = settle(what, seen, entry=BOTH, want=None, desired=None, seal=seal, now=now, create_first=True)
         assert verdict.entry is not None
         assert (verdict.known, verdict.entry.id, verdict.entry.former.id if verdict.entry.former else "") == expected
+        assert verdict.gone == ("identity" if verdict.entry == OLD else ""), "what comes to life late is swept"
