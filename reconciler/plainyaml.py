@@ -1,5 +1,7 @@
 """The plain part of YAML, read line by line: blocks of `key: value` on one line each, five times as fast as by the parser's events.
 
+A value is a scalar, or a list of words like `[manifests/, shows/]`.
+
 Thousands of manifests that a program wrote look like this. What has anything else in it, or anything wrong, is left to `yamltree` as a
 whole file: here nothing is refused and no place is told, so whatever is read here reads the same there.
 """
@@ -12,10 +14,12 @@ from typing import Any
 from reconciler.yamltree import DEPTH, ODD_KEYS, BeyondNumbers, Document, plain, unfit
 
 _WORD = "[^ :#]+"
+_ITEM = "[A-Za-z_/][A-Za-z0-9_/.*@-]*"
 _LINE = re.compile(
     r"(?P<indent> *)(?P<key>[A-Za-z][A-Za-z0-9_-]{0,62}):"
     rf"""(?: +(?:(?P<plain>(?![!"%&'()*,;<=>?@\[\\\]^`{{|}}~]|-(?: |$)){_WORD}(?:(?::+| +){_WORD})*)"""
-    r"""|"(?P<double>[^"\\]*)"|'(?P<single>[^']*)'))?(?: +#.*| *)"""
+    r"""|"(?P<double>[^"\\]*)"|'(?P<single>[^']*)'"""
+    rf"|\[ *(?P<list>{_ITEM}(?: *, *{_ITEM})*) *\]))?(?: +#.*| *)"
 )
 _NOTHING = re.compile(r" *(?:#.*)?")
 _MARKER, _SKIP = -1, -2  # instead of an indent
@@ -38,7 +42,10 @@ def documents(data: bytes) -> list[Document] | None:
         if (read := known.get(line)) is None:
             if (read := _read(line)) is None:
                 return None
-            known[line] = read
+            if type(read[2]) is not list:  # that is each line's own
+                known[line] = read
+            elif len(around) >= DEPTH - 3:  # this line may be a block deeper, and its list is one more
+                return None
         indent, key, value = read
         if indent != level or opened is not None or not begun:
             if indent < 0:
@@ -81,7 +88,7 @@ def _read(line: str) -> tuple[int, str, Any] | None:
         if line.rstrip(" ") == "---":
             return _MARKER, "", None
         return (_SKIP, "", None) if _NOTHING.fullmatch(line) else None
-    spaces, key, scalar, double, single = found.groups()
+    spaces, key, scalar, double, single, items = found.groups()
     if key in ODD_KEYS:
         return None
     if scalar is not None:
@@ -90,5 +97,8 @@ def _read(line: str) -> tuple[int, str, Any] | None:
         except BeyondNumbers:
             return None
         return None if value is None else (len(spaces), key, value)
+    if items is not None:
+        words = [plain(item.strip(" ")) for item in items.split(",")]
+        return None if None in words else (len(spaces), key, words)
     value = double if double is not None else single
     return len(spaces), key, _BLOCK if value is None else value

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ValidationError, WithJsonSchema
 
-from reconciler import mistakes, rules, schedule, sources, yamltree
+from reconciler import mistakes, plainyaml, rules, schedule, sources, yamltree
 from reconciler.errors import InvalidManifests, UsageError
 from reconciler.fields import Doc, Seconds, Spec, fault
 from reconciler.frozen import frozen
@@ -250,7 +250,7 @@ def _settings(root: Path) -> tuple[Source, ProjectFile | None, list[Diagnostic]]
     source = Source(NAME, data, path=root / NAME, root=root)
     wrong: list[Diagnostic] = []
     values: list[tuple[int, Any]] = []
-    for document in yamltree.documents(data):
+    for document in plainyaml.documents(data) or yamltree.documents(data):
         # an empty block is what remains when all its lines are commented out
         wrong += [source.refusal(problem) for problem in document.problems if problem.rule != "RC019"]
         if document.value is not None:

@@ -26,6 +26,7 @@ spec:
   enabled: true
   at: 08:30
   loops: -3
+  dependsOn: [RelayTask/a, Clip/b-c]  # two
 ---
 kind: 'b'
 """
@@ -33,13 +34,14 @@ kind: 'b'
 
 def test_what_is_plain_is_read() -> None:
     first, second = plainyaml.documents(PLAIN.encode()) or []
-    assert (first.index, first.line, first.column, second.index, second.line) == (0, 3, 1, 1, 18)
+    assert (first.index, first.line, first.column, second.index, second.line) == (0, 3, 1, 1, 19)
     assert first.value == {
         "apiVersion": "broadcast.reconciler/v1",
         "kind": "RelayTask",
         "metadata": {"name": "morning", "labels": {"team": "news: # room"}},
         "spec": {
             "title": "早间 新闻  now", "callbackUrl": "https://ops.example.com/x?y=1&z={1}", "enabled": True, "at": "08:30", "loops": -3,
+            "dependsOn": ["RelayTask/a", "Clip/b-c"],
         },
     }  # fmt: skip
     assert second.value == {"kind": "b"}
@@ -62,6 +64,12 @@ def test_what_is_not_plain_is_left_to_the_parser(text: str) -> None:
     assert plainyaml.documents(text.encode()) is None
 
 
+def test_a_list_belongs_to_its_line_alone() -> None:
+    first, second = plainyaml.documents(b"a: [b, c]\n---\na: [b, c]\n") or []
+    assert first.value == second.value == {"a": ["b", "c"]}
+    assert first.value["a"] is not second.value["a"]
+
+
 @pytest.mark.parametrize("text", ["", "\n", "# nothing\n"], ids=repr)
 def test_no_document_at_all(text: str) -> None:
     assert plainyaml.documents(text.encode()) == list(yamltree.documents(text.encode())) == []
@@ -75,13 +83,22 @@ def test_a_block_may_lie_as_deep_as_elsewhere() -> None:
     assert next(yamltree.documents(deeper.encode())).problems
 
 
+@pytest.mark.parametrize("depth", range(25, yamltree.DEPTH + 2))
+def test_a_list_lies_one_deeper_than_its_block(depth: int) -> None:
+    text = "".join(f"{' ' * level}a:\n" for level in range(depth - 1)) + " " * (depth - 1) + "b: [c]\n"
+    expected = list(yamltree.documents(text.encode()))
+    assert plainyaml.documents(text.encode()) in ((None, expected) if depth > yamltree.DEPTH - 4 else (expected,))
+    assert bool(expected[0].problems) == (depth >= yamltree.DEPTH)
+
+
 # --- any text at all --------------------------------------------------------------------------------------------------
 
 VALUES = (
     "1", "text", "a b c", "http://x/y", "12:30", "true", "'s t'", '"d: #"', "-5", "1.5", ".5", "${var:a}x", "a:b", "0o7", "0xFF", "é中", "a # c", "no",
     "...x", "/p", "$x", "+1", "-", "--x", "a: b", "a:", "null", "~", "#", "[1]", "{a: 1}", "'it''s'", '"\\n"', "a  b", "1e3", "1_000", "+.inf", ".nan",
     "_", "a,b", "a]b", "a}b", "a&b", "a*b", "a!b", "a|b", 'a"b', "a'b", "a%b", "-a", "-é", "?a", ":a", "::", "a::b", "@a", "`a", "=", "a =b", "''", '""',
-    "2026-11-21T08:00:00+08:00", "a#b", "1e400", "---", "...", "- a", "|", ">", "&a b", "*a", "!t a", "\u00a0", "a\u00a0b", "y", "08", "1:", "a\\b",
+    "2026-11-21T08:00:00+08:00", "[a, b-c]", "[ /x/*.yaml,_y,RelayTask/a@b ]", "[true, no]", "[a, ]", "[]", "[a b]", "[a, null]", "[a:b]", "[-a]",
+    "[*a]", "[a #b]", "[a,,b]", "[a]b", "[a], b", "[a#b]", "a#b", "1e400", "---", "...", "- a", "|", ">", "&a b", "*a", "!t a", "\u00a0", "a\u00a0b", "y", "08", "1:", "a\\b",
 )  # fmt: skip
 BITS = (
     "a", "b", "kind", ":", " ", "  ", "\n", "\n  ", "- ", "-", "---", "---\n", "--- ", "...", "#", " #c", '"', "'", "{", "}", "[", "]", ",", "&a", "*a",
