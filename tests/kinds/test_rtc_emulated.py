@@ -6,23 +6,15 @@ The real client and the real courier send what the kinds ask for; the emulator w
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 
 from reconciler import diff
-from reconciler.courier import Courier, Pacer
-from reconciler.emulator.core import Clock as EmulatedClock
-from reconciler.emulator.core import World
-from reconciler.emulator.front import Emulator
-from reconciler.emulator.in_process import handler
 from reconciler.errors import NotReady, Rejected
 from reconciler.kinds import recording_session, segment_session
-from reconciler.model import Address, Call, Created, Desired, Entry, Lookup, Observed, Place, Presence, Reply, Secret, Stage, Values
-from reconciler.vendors.credentials import VolcengineKey
-from reconciler.vendors.volcengine import Volcengine
+from reconciler.model import Address, Desired, Entry, Lookup, Observed, Place, Presence, Secret, Stage, Values
+from tests.kinds import scene
 from tests.kinds import test_recording_session as record
 from tests.kinds import test_segment_session as segment
 
@@ -52,63 +44,18 @@ SWITCHES: dict[str, list[str]] = {
 }
 
 
-class Clock:
-    """The emulator's frozen clock as ours: a pause moves it."""
+class Scene(scene.Scene):
+    """With one address, asked for by its names."""
 
-    def __init__(self, emulated: EmulatedClock) -> None:
-        self.emulated = emulated
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.monotonic(), UTC)
-
-    def monotonic(self) -> float:
-        return self.emulated.now_ms() / 1000
-
-    def sleep(self, seconds: float) -> None:
-        self.emulated.advance(seconds)
-
-
-class Notes:
-    """A journal that keeps only the ids."""
-
-    def __init__(self) -> None:
-        self.ids: list[str] = []
-
-    def created(self, made: Created) -> None:
-        self.ids.append(made.id)
-
-    def sending(self, call: Call) -> None: ...
-
-    def done(self, call: Call, reply: Reply) -> None: ...
-
-    def rejected(self, call: Call, why: Exception) -> None: ...
-
-    def unknown(self, call: Call, why: Exception) -> None: ...
-
-    def happened(self, call: Call) -> bool:
-        return False
-
-
-class Scene:
-    """One kind, one address, one emulated vendor."""
+    deadline = 60.0
 
     def __init__(self, kind: Any, **switches: str) -> None:
-        world = World(
-            clock=EmulatedClock.frozen_at("2026-01-01T12:00:00Z"), switches={f"rtc.{name}": value for name, value in switches.items()}
-        )
-        self.kind, self.clock, self.notes = kind, Clock(world.clock), Notes()
-        client = httpx.Client(transport=httpx.MockTransport(handler(Emulator(world))))
-        key = VolcengineKey(Secret("AKLTEMULATOR"), Secret("emulator-secret"), None, "test")
-        vendor = Volcengine("https://rtc.volcengineapi.com", key, clock=self.clock, read_only=False, client=client)
-        self.courier = Courier("default", lambda account, name: vendor, self.clock, Pacer(self.clock), side=1)
+        super().__init__(kind, "rtc", "2026-01-01T12:00:00Z", **switches)
         self.address = Address(kind.name, "town-hall")
 
     def want(self, manifest: dict[str, Any], incarnation: int = 1) -> Desired:
         values = self.kind.canonical(self.kind.spec.model_validate(manifest), name="town-hall")
         return Desired(self.address, values, Place("a.yaml"), incarnation=incarnation)
-
-    def do(self, steps: Any) -> Any:
-        return self.courier.run(steps, journal=self.notes, deadline=60)
 
     def see(self, want: Desired | None, entry: Entry | None = None) -> Observed:
         survey = self.courier.run(self.kind.observe([Lookup(self.address, "ws", want, entry)]))

@@ -8,16 +8,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from reconciler import diff
-from reconciler.courier import Courier, Pacer
-from reconciler.emulator.core import Clock as EmulatedClock
-from reconciler.emulator.core import World
-from reconciler.emulator.front import Emulator
-from reconciler.emulator.in_process import handler
-from reconciler.emulator.livepeer import seed as seed_livepeer
 from reconciler.emulator.livepeer_fixtures import LIVE_SESSION, PLAYBACK_ID
 from reconciler.errors import NotReady, OutcomeUnknown, Rejected
 from reconciler.kinds import clip, relay_task
@@ -32,40 +25,20 @@ from reconciler.model import (
     Observed,
     Place,
     Presence,
-    Secret,
     Stage,
     Survey,
     Verb,
 )
-from reconciler.vendors.credentials import LivepeerKey, VolcengineKey
-from reconciler.vendors.livepeer import Livepeer
-from reconciler.vendors.volcengine import Volcengine
 
+from . import scene
 from . import test_relay_task as relay
-from .test_rtc_emulated import Clock, Notes
 
 RELAY, CLIP = relay_task.KIND, clip.KIND
 NOW = "2026-11-30T23:00:00Z"  # an hour before relay.START
 
 
-class Scene:
-    """One kind, one address, one emulated vendor, a frozen clock."""
-
-    def __init__(self, kind: Any, vendor: str, at: str, **switches: str) -> None:
-        self.world = World(clock=EmulatedClock.frozen_at(at), switches={f"{vendor}.{name}": value for name, value in switches.items()})
-        self.kind, self.clock, self.notes = kind, Clock(self.world.clock), Notes()
-        client = httpx.Client(transport=httpx.MockTransport(handler(Emulator(self.world))))
-        if vendor == "live":
-            key = VolcengineKey(Secret("AKLTEMULATOR"), Secret("emulator-secret"), None, "test")
-            self.vendor: Any = Volcengine("https://live.volcengineapi.com", key, clock=self.clock, read_only=False, client=client)
-        else:
-            seed_livepeer(self.world, "default")
-            token = LivepeerKey(Secret("lp-emulator-key"), "test")
-            self.vendor = Livepeer("https://livepeer.studio/api", token, clock=self.clock, read_only=False, client=client)
-        self.courier = Courier("default", lambda account, name: self.vendor, self.clock, Pacer(self.clock), side=1)
-
-    def do(self, steps: Any) -> Any:
-        return self.courier.run(steps, journal=self.notes, deadline=900)  # type: ignore[arg-type]
+class Scene(scene.Scene):
+    """With what is asked of objects that a list tells of."""
 
     def survey(self, want: Desired | None, **more: Any) -> Survey:
         survey: Survey = self.courier.run(self.kind.observe([Lookup(want.address if want else Address("X", "x"), "default", want, **more)]))
