@@ -15,12 +15,12 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from reconciler import rules, sources, yamltree
+from reconciler import rules, sources, writtenout, yamltree
 from reconciler.errors import InvalidManifests
 from reconciler.fields import ENV_REFERENCE
 from reconciler.manifest import Places
-from reconciler.mistakes import Mistake, Steps, did_you_mean, models_in, of_validation
-from reconciler.model import Desired, Diagnostic, Secret, Url
+from reconciler.mistakes import Mistake, Steps, did_you_mean, models_in, of_validation, quoted
+from reconciler.model import Desired, Diagnostic, Secret, Severity, Url
 from reconciler.project import Project, allowed
 from reconciler.rules import Kinds
 from reconciler.sources import SECRET_LIMIT, STDIN, Refused
@@ -55,6 +55,32 @@ def check_pictures(desired: Iterable[Desired], *, project: Project, kinds: Kinds
     for want in desired:
         resolver.desired(want)
     return rules.helped(resolver.wrong, kinds)
+
+
+def check_written_out(desired: Iterable[Desired]) -> list[Diagnostic]:
+    """Warnings of secrets that stand in URLs as text. Where ${env:NAME} is written nothing is said, and nowhere the secret."""
+    return [_diagnostic(mistake, want) for want in desired for mistake in _written_out(want.values, ())]
+
+
+def _written_out(value: Any, path: Steps) -> Iterator[Mistake]:
+    for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+        here = (*path, key)
+        if isinstance(item, Mapping | list):
+            yield from _written_out(item, here)
+        elif isinstance(item, Url):
+            yield from _written_in(item.reference or item.reveal(), here)
+
+
+def _written_in(url: str, path: Steps) -> Iterator[Mistake]:
+    def warned(what: str, help: str) -> Mistake:
+        return Mistake("RC023", path, f"{path[-1]} {what}", f"{help}; if this was committed, change the secret", severity=Severity.WARNING)
+
+    if writtenout.password(url):
+        yield warned("holds a password before its host", "carry it as ${env:NAME} in the path or query, where the server takes it there")
+    for name in writtenout.query_values(url):
+        yield warned(f"holds the value of {quoted(name)}", "write ${env:NAME} in its place")
+    if "destination" in path and writtenout.stream_key(url):
+        yield warned("ends in what looks like a stream key", "write ${env:NAME} in its place")
 
 
 def project_file(name: str, *, beside: str, project: Project, limit: int) -> bytes:

@@ -153,8 +153,10 @@ RULES: dict[str, tuple[str, str, str]] = {
     ),
     "RC023": (
         "secret written out",
-        "A manifest lives in version control, so a secret stands in it only as a reference.",
-        "Write {fromEnv: NAME} or {fromFile: path}. If it was committed, change the secret.",
+        "A manifest lives in version control, so a secret stands in it only as a reference. In a field for secrets a text is an error; "
+        "validate warns of a URL that holds a password before its host, a value named like one (key, token, sign) in its query, or, "
+        "pushed to, what looks like a stream key at the end of its path.",
+        "Write {fromEnv: NAME} or {fromFile: path}, in the path and query of a URL ${env:NAME}. If it was committed, change the secret.",
     ),
     "RC024": (
         "${env:NAME} where it does not belong",

@@ -12,6 +12,7 @@ from pathlib import Path
 from reconciler import yamltree
 from reconciler.mistakes import Mistake, Steps
 from reconciler.model import Diagnostic, Place, Severity, mask_url
+from reconciler.writtenout import hidden
 from reconciler.yamltree import Mark, Marks
 
 STDIN = "<stdin>"
@@ -132,5 +133,5 @@ def line_of(place: Place, root: Path, *, text: bytes | None = None) -> str | Non
     lines = _BREAK.split(text.decode(errors="replace"))
     if not 1 <= place.line <= len(lines):
         return None
-    shown = _URL.sub(lambda found: mask_url(found[0]), lines[place.line - 1])
+    shown = _URL.sub(lambda found: hidden(mask_url(found[0])), lines[place.line - 1])
     return _SECRET_FIELD.sub(r"\1***", shown)

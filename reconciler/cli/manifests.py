@@ -33,16 +33,16 @@ def validate(path: str, strict: bool, untrusted: bool) -> int:
     """
     from reconciler.cli._context import Scene
     from reconciler.manifest import by_place
-    from reconciler.references import check_pictures
+    from reconciler.references import check_pictures, check_written_out
 
     run = session()
     run.formats(*REPORTS)
     scene = Scene(run, path)
     loaded = scene.loaded
     scene.refuse_nothing(loaded)
-    named = [] if untrusted else [*loaded.desired, *loaded.sketches]
-    pictures = check_pictures(named, project=scene.project, kinds=scene.kinds)
-    found = sorted([*loaded.diagnostics, *pictures], key=by_place)
+    declared = [*loaded.desired, *loaded.sketches]
+    pictures = check_pictures([] if untrusted else declared, project=scene.project, kinds=scene.kinds)
+    found = sorted([*loaded.diagnostics, *pictures, *check_written_out(declared)], key=by_place)
     wrong = any(one.severity is Severity.ERROR or strict for one in found)
     code = 65 if wrong else 0
     document = json.validation(found, resources=len(loaded.desired), files=loaded.files)
