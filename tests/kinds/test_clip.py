@@ -17,9 +17,11 @@ from pydantic import ValidationError
 from reconciler import wire
 from reconciler.diff import differences
 from reconciler.errors import Denied, NotFound, NotReady, OutcomeUnknown, Rejected, Throttled, Unavailable
-from reconciler.kinds import clip
+from reconciler.kinds import _clip_list, _clip_spec
+from reconciler.kinds._clip_list import Cut
+from reconciler.kinds._clip_spec import ClipSpec
 from reconciler.kinds._marks import fingerprint
-from reconciler.kinds.clip import KIND, RULES, ClipSpec, Cut
+from reconciler.kinds.clip import KIND, RULES
 from reconciler.model import (
     Address,
     Batch,
@@ -115,7 +117,9 @@ class Studio:
         """A clip like `want`, as it stands once everything is done (or still with our mark)."""
         body = wire.encode(ClipSpec, {"sessionId": SESSION, **want.values})
         creator = {"type": "unverified", "value": body["creatorId"]} if "creatorId" in body and not marked else None
-        return self.add({**body, "name": clip.working_name(want) if marked else body["name"]}, phase, **{"creatorId": creator, **more})
+        return self.add(
+            {**body, "name": _clip_list.working_name(want) if marked else body["name"]}, phase, **{"creatorId": creator, **more}
+        )
 
     def __call__(self, call: Call) -> Any:
         assert call.vendor == "livepeer"
@@ -231,7 +235,7 @@ def test_mistakes_name_their_rule_and_path(spec, expected):
 
 
 def test_every_rule_that_is_used_is_explained():
-    source = Path(clip.__file__).read_text(encoding="utf-8")
+    source = Path(_clip_spec.__file__).read_text(encoding="utf-8")
     used = set(re.findall(r'"(RC4\d\d)"', source.split("# --- what is declared")[1]))
     assert used == set(RULES)
     assert all(title and text.endswith(".") for title, text in RULES.values())
