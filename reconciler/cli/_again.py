@@ -26,6 +26,8 @@ def again(command: str, run: Session) -> str:
     program, verb, *own = shlex.split(command)
     if verb == "explain" or verb.startswith("-"):
         return command
+    if "--out" in own:
+        own[own.index("--out") + 1] = _placed(own[own.index("--out") + 1], run)
     asked: list[str] = []
     if run.asked is not None and (not own or own[0].startswith("-")):
         asked = list(_asked(verb, own, run.asked, _path(run.asked.path, run)))
@@ -66,9 +68,10 @@ def _flags(wish: Wish, *, destroy: bool) -> Iterator[tuple[str, ...]]:
 
 def _path(path: str, run: Session) -> str:
     """PATH as it is written where the command will run; "" where that is the default."""
-    if path == "-":
-        return path
-    here, there = Path.cwd(), run.starts_in
-    if there != here:
-        path = os.path.relpath(here / path, there)
+    path = path if path == "-" else _placed(path, run)
     return "" if os.path.normpath(path) == "." else path
+
+
+def _placed(path: str, run: Session) -> str:
+    here, there = Path.cwd(), run.starts_in
+    return path if there == here else os.path.relpath(here / path, there)

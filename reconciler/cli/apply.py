@@ -63,8 +63,9 @@ def apply(path: str, auto_approve: bool, parallelism: int, allow_env: tuple[str,
         return doing.all(
             lambda engine: scene.plan(engine, asked), question="Carry this out? Only 'yes' does:", answer="" if auto_approve else "yes"
         )
+    root, run.root = run.root, None  # what a changed plan names decides nothing, not even the next step
     saved.believed(scene.ledger(create=True), scene.project.workspace)
-    run.asked = asked  # what a changed plan asks for decides nothing, not even the next step
+    run.root, run.asked = root, asked
     return doing.all(lambda engine: saved.checked(scene, engine, asked), saved=True)
 
 

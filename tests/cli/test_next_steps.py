@@ -450,6 +450,29 @@ def test_force_unlock_says_that_the_holder_is_at_work(project: Path, reconciler:
     assert "wait: --lock-timeout 5m" in said.err
 
 
+@pytest.mark.parametrize(
+    ("spoil", "step"),
+    [
+        pytest.param("manifests", "reconciler -C sports -e prod plan manifests --out ../later.json", id="stale: the same plan anew"),
+        pytest.param("plan", "reconciler plan --out later.json", id="changed: what it names decides nothing"),
+    ],
+)
+def test_a_saved_plan_of_a_project_elsewhere(
+    spoil: str, step: str, project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    with (project / "reconciler.yaml").open("a") as file:
+        file.write("environments: {prod: {workspace: sports-prod}}\n")
+    monkeypatch.chdir(project.parent)
+    assert reconciler("plan", "sports/manifests", "-e", "prod", "--out", "later.json").code == 0
+    if spoil == "plan":
+        Path("later.json").write_text(Path("later.json").read_text().replace("pull.example.com", "evil.example.com"))
+    else:
+        (project / "manifests/b.yaml").write_text(relay("b", title="b"), encoding="utf-8")
+    said = reconciler("apply", "later.json")
+    assert (said.code, next_of(said)) == (6, step)
+
+
 def test_an_interrupt_names_the_run_too(project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
     from reconciler.engine import Engine
 
