@@ -14,7 +14,7 @@ from typing import Any
 
 from reconciler.cli._context import Scene, Wish
 from reconciler.engine import Engine
-from reconciler.errors import Stale
+from reconciler.errors import Stale, UsageError
 from reconciler.ledger import Ledger
 from reconciler.model import Action, Plan
 from reconciler.render import json as documents
@@ -36,10 +36,12 @@ def _signature(document: Mapping[str, Any], key: bytes) -> str:
 
 
 def read(path: Path) -> Saved | None:
-    """The plan in a file; None when the file is something else, such as a manifest."""
+    """The plan in a file; None when the file is something else, such as a manifest. Raises UsageError for a plan that was never written."""
     try:
         if not path.is_file() or path.stat().st_size > LIMIT:
             return None
+        if path.suffix == ".json" and not path.stat().st_size:
+            raise UsageError(f"{path} is empty: no plan was saved there", next_step="reconciler plan --out plan.json")
         with path.open("rb") as file:
             if not file.read(64).lstrip().startswith(b"{"):
                 return None

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from reconciler.errors import UsageError
+
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -94,7 +96,10 @@ def emulator(
     except (ValueError, KeyError, OSError) as mistake:
         raise click.UsageError(str(mistake)) from None
 
-    from reconciler.emulator import server
+    try:
+        from reconciler.emulator import server
+    except ImportError as missing:
+        raise UsageError(f"the emulator needs a web server: {missing}", next_step="pip install 'broadcast-reconciler[emulator]'") from None
 
     try:
         bare = server.listen("127.0.0.1" if host == "localhost" else host, port)

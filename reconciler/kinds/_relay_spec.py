@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -354,7 +354,21 @@ def joined(want: Desired, at: datetime) -> Desired:
     late = replace(want, timing=replace(want.timing, window=Window(at, want.timing.window.end)))
     if "files" not in want.values["source"]:
         return late
-    first, *rest = want.values["source"]["files"]
+    source = want.values["source"]
     lost = scalars.unix_seconds(at) - scalars.unix_seconds(want.timing.window.start)
-    files = [{**first, "startOffset": first["startOffset"] + lost}, *rest]
-    return replace(late, values={**want.values, "source": {**want.values["source"], "files": files}})
+    files = _gone_on(source["files"], lost, again=source["loop"] != 1)
+    return replace(late, values={**want.values, "source": {**source, "files": files}})
+
+
+def _gone_on(files: Sequence[Values], lost: float, *, again: bool) -> list[Values]:
+    """The play list after `lost` seconds. A file's length is known where its end is written; one that has played comes `again`, last."""
+    lengths = [file["endOffset"] - file["startOffset"] for file in files]
+    if again and min(lengths) > 0:
+        lost %= sum(lengths)
+    left = list(zip(files, lengths, strict=True))
+    while 0 < left[0][1] <= lost and (again or len(left) > 1):
+        played = left.pop(0)
+        lost -= played[1]
+        left += [played] if again else []
+    (first, _), *rest = left
+    return [{**first, "startOffset": first["startOffset"] + lost}, *(file for file, _ in rest)]

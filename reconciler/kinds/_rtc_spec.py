@@ -52,7 +52,7 @@ class Between:
         low = value > self.low if self.above else value >= self.low
         high = self.high is None or (value < self.high if self.below else value <= self.high)
         if not (low and high):
-            raise fault(self.rule, f"{self.what} is {value:g}, the vendor accepts {self.range}", help=f"write {self.range}")
+            raise fault(self.rule, f"{self.what} is {value:.15g}, the vendor accepts {self.range}", help=f"write {self.range}")
         if self.even and value % 2:
             raise fault(
                 self.rule, f"{self.what} is {value}, the vendor accepts even numbers only", help=f"write {value - 1} or {value + 1}"
@@ -63,10 +63,10 @@ class Between:
     def range(self) -> str:
         """In words: `more than 0, at most 1`."""
         unit = f" {self.unit}" if self.unit else ""
-        low = f"more than {self.low:g}" if self.above else f"{self.low:g}" if self.high is not None else f"{self.low:g} or more"
+        low = f"more than {self.low:.15g}" if self.above else f"{self.low:.15g}" if self.high is not None else f"{self.low:.15g} or more"
         if self.high is None:
             return low + unit
-        high = f"less than {self.high:g}" if self.below else f"at most {self.high:g}" if self.above else f"{self.high:g}"
+        high = f"less than {self.high:.15g}" if self.below else f"at most {self.high:.15g}" if self.above else f"{self.high:.15g}"
         return (f"{low}, {high}" if self.above else f"{low} to {high}") + unit
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

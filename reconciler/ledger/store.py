@@ -575,7 +575,10 @@ class _Whole:
 
 
 def damaged(place: str, what: str) -> LedgerError:
-    return LedgerError(f"the ledger {place} is damaged: {what}; restore it from a backup, or move it away and run reconciler state rebuild")
+    return LedgerError(
+        f"the ledger {place} is damaged: {what}; restore it from a backup, or move it away and run reconciler state rebuild",
+        next_step="reconciler state rebuild",
+    )
 
 
 def newer(place: str, version: int) -> LedgerError:

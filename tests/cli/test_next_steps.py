@@ -220,7 +220,7 @@ Scene = Callable[[Path, Command, Emulated], None]
         pytest.param(foreign, "apply --auto-approve", 5, "reconciler import RelayTask/a", id="somebody else's twin"),
         pytest.param(failing, "apply --auto-approve", 4, "reconciler doctor", id="denied"),
         pytest.param(lost, "apply --auto-approve", 7, "reconciler refresh RelayTask/a", id="unknown"),
-        pytest.param(damaged, "plan", 1, "reconciler doctor", id="a damaged ledger"),
+        pytest.param(damaged, "plan", 1, "reconciler state rebuild", id="a damaged ledger"),
     ],
 )
 def test_each_failure_ends_with_one_line_to_paste(

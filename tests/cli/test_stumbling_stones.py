@@ -260,3 +260,23 @@ spec: {appId: 661e0000000000000000543c, roomId: Room1, storage: {tos: {accountId
     said = reconciler("validate")
     assert "warning[RC254]" in said.out
     assert said.err == "Next: reconciler explain RC112\n"
+
+
+def test_a_plan_that_was_never_written_is_no_empty_project(relays: Path, reconciler: Command) -> None:
+    (relays / "plan.json").touch()
+    for command in (("apply",), ("show",)):
+        said = reconciler(*command, "plan.json")
+        assert (said.code, said.err.splitlines()[-1]) == (64, "Next: reconciler plan --out plan.json")
+
+
+def test_an_emulator_that_was_not_installed_says_how(reconciler: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "reconciler.emulator.server", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    said = reconciler("emulator", "--port", "0")
+    assert (said.code, said.err.splitlines()[-1]) == (64, "Next: pip install 'broadcast-reconciler[emulator]'")
+
+
+def test_the_doctor_of_a_damaged_ledger_does_not_send_to_the_doctor(relays: Path, reconciler: Command) -> None:
+    (relays / ".reconciler").mkdir()
+    (relays / ".reconciler/state.db").write_bytes(b"no database at all, not even nearly")
+    assert reconciler("doctor").err == "Next: reconciler state rebuild\n"

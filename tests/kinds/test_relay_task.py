@@ -636,6 +636,30 @@ def test_a_joined_play_list_compares_as_it_was_joined():
     assert KIND.joined(desired(LIVE), START + timedelta(minutes=1)).values == desired(LIVE).values
 
 
+def length(seconds: int, name: str = "a", start: int = 0) -> dict:
+    return {"url": f"https://vod.example.com/{name}.mp4", "startOffset": start, "endOffset": start + seconds if seconds else 0}
+
+
+@pytest.mark.parametrize(
+    ("files", "loop", "minutes", "expected"),
+    [
+        ([length(300, "a", 30), length(0, "b")], 1, 4, [("a", 270), ("b", 0)]),
+        ([length(300, "a", 30), length(0, "b")], 1, 5, [("b", 0)]),
+        ([length(300, "a", 30), length(0, "b")], 1, 10, [("b", 300)]),
+        ([length(300, "a", 30), length(0, "b")], 3, 10, [("b", 300), ("a", 30)]),
+        ([length(300, "a"), length(120, "b"), length(60, "c")], "forever", 6, [("b", 60), ("c", 0), ("a", 0)]),
+        ([length(300, "a"), length(120, "b"), length(60, "c")], "forever", 31, [("c", 0), ("a", 0), ("b", 0)]),
+        ([length(300, "a")], "forever", 12, [("a", 120)]),
+        ([length(300, "a")], 1, 12, [("a", 720)]),
+    ],
+    ids=["within", "at its end", "in the next", "the first comes again", "one round", "rounds", "one file", "nothing is left"],
+)
+def test_a_late_play_list_goes_on_in_the_file_it_has_come_to(files: list[dict], loop: object, minutes: int, expected: list) -> None:
+    late = KIND.joined(desired({**VOD, "source": {"files": files, "loop": loop}}), START + timedelta(minutes=minutes))
+    found = late.values["source"]["files"]
+    assert [(file["url"].reveal()[24:-4], file["startOffset"]) for file in found] == expected
+
+
 REPLACED = [
     ("group", {**LIVE, "group": "b"}, "spec.group", True),
     ("live source to play list", {**LIVE, "source": FILES}, "spec.source.files", True),

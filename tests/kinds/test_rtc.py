@@ -111,6 +111,14 @@ def test_operations_keep_the_published_paces_and_a_start_is_never_repeated(opera
 
 
 @pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0, 2**31 - 1, "0 to 2147483647"), (0.1, 1, "0.1 to 1"), (1, None, "1 or more")],
+)
+def test_a_range_is_told_in_plain_numbers(low, high, expected):
+    assert _rtc_spec.Between("RC200", "it", low, high).range == expected
+
+
+@pytest.mark.parametrize(
     ("module", "family", "parts"),
     [(recording_session, "RC2", [_recording_spec, _recording_doubts]), (segment_session, "RC3", [segment_session])],
     ids=["record", "segment"],
