@@ -69,6 +69,11 @@ def test_a_removed_unread_field_is_noticed_through_the_ledger() -> None:
     assert paths({"a": 1}, {"a": 1}, unread={"b"}, applied={"a": 1, "b": 2}) == ["spec.b"]
 
 
+def test_a_block_that_reads_the_same_may_differ_in_what_is_not_read() -> None:
+    block = {"d": {"x": 1}}
+    assert paths(block, block, unread={"d.key"}, applied={"d": {"x": 1, "key": 2}}) == ["spec.d.key"]
+
+
 def test_nothing_readable_means_the_ledger_alone_decides() -> None:
     assert paths({"a": 1}, {}, unread={""}, applied={"a": 2}) == ["spec.a"]
     assert paths({"a": 1}, {}, unread={""}, applied=None) == []
