@@ -248,6 +248,8 @@ class OnAirChange(enum.StrEnum):
 
 @frozen
 class Lifecycle:
+    """What people say of an object's life: what may not happen to it, and what is left when it ends. `timeout` None is the kind's own."""
+
     protect: bool = False
     on_air_change: OnAirChange = OnAirChange.DEFER
     restart_on_end: bool = False

@@ -33,6 +33,8 @@ FOLDER = ".reconciler"
 
 @frozen
 class Volcengine:
+    """Which keys, and where the vendor is; "" is its own place."""
+
     region: str = "cn-north-1"
     profile: str = ""
     live_endpoint: str = ""
@@ -41,11 +43,15 @@ class Volcengine:
 
 @frozen
 class Livepeer:
+    """Where the vendor is, path and all; "" is its own place."""
+
     endpoint: str = ""
 
 
 @frozen
 class Account:
+    """What `metadata.account` names: one account at each vendor."""
+
     volcengine: Volcengine = Volcengine()
     livepeer: Livepeer = Livepeer()
 

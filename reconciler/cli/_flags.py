@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
 from reconciler.cli._given import Negatable
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -16,6 +18,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def addresses(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Declared addresses, for the shell's completion; quiet when the project cannot be read."""
     try:
+        from click.shell_completion import CompletionItem
+
         from reconciler.cli._context import Scene
         from reconciler.cli._given import Given
         from reconciler.cli._session import Session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -26,12 +27,50 @@ def commands() -> list[tuple[str, click.Command]]:
     return found
 
 
+def imported(*args: str, folder: Path | None = None) -> set[str]:
+    """Every module that a command line which succeeds has imported at its end, with the packages around it."""
+    program = "import sys; from reconciler.cli import run; code = run(sys.argv[1:]); print(*sys.modules, file=sys.stderr); exit(code)"
+    done = subprocess.run([sys.executable, "-c", program, *args], capture_output=True, text=True, timeout=60, check=False, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
 @pytest.mark.parametrize("args", [["--help"], ["-h"], ["version"], ["plan", "--help"], ["apply", "--help"]])
 def test_what_needs_no_heavy_library_imports_none(args: list[str]) -> None:
-    program = "import sys; from reconciler.cli import run; code = run(sys.argv[1:]); print(*sys.modules, file=sys.stderr); exit(code)"
-    done = subprocess.run([sys.executable, "-c", program, *args], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0
-    assert not {name.partition(".")[0] for name in done.stderr.split()} & set(HEAVY)
+    assert not imported(*args) & set(HEAVY)
+
+
+def test_the_help_needs_little_beyond_click() -> None:
+    assert not imported("--help") & {"dataclasses", "hashlib", "json", "pathlib", "shutil", "zoneinfo", "reconciler.model"}
+
+
+PLAIN = """\
+apiVersion: broadcast.reconciler/v1
+kind: RelayTask
+metadata:
+  name: morning-news
+schedule:
+  start: 2026-12-01T08:00:00+08:00
+  end: 2026-12-01T10:00:00+08:00
+spec:
+  source:
+    url: http://pull.example.com/live/a.flv
+  destination:
+    url: rtmp://push.example.com/live/a
+"""
+
+
+def test_manifests_that_are_plain_are_valid_without_vendors_ledger_or_a_yaml_library(tmp_path: Path) -> None:
+    (tmp_path / "reconciler.yaml").write_text("workspace: news\nmanifests: [manifests/]\n")
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests" / "news.yaml").write_text(PLAIN)
+    seen = imported("validate", folder=tmp_path)
+    assert {"reconciler.manifest", "reconciler.kinds.relay_task"} <= seen
+    assert not seen & {"yaml", "httpx", "ssl", "asyncio", "sqlite3", "ruamel", "deepdiff", "html"}
+    assert not {name for name in seen if name.startswith("reconciler.")} & {
+        "reconciler.engine", "reconciler.planner", "reconciler.ledger", "reconciler.vendors", "reconciler.yamlevents", "reconciler.schema",
+        "reconciler.render.reports", "reconciler.kinds.clip", "reconciler.kinds.recording_session", "reconciler.kinds.segment_session",
+    }  # fmt: skip
 
 
 def test_the_top_lists_every_command_without_importing_it() -> None:
