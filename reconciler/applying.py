@@ -426,7 +426,7 @@ class Work:
         want = self._change.desired
         assert want is not None
         first = replace(want, incarnation=1)
-        used = int(self._ledger.note(self._used_key(first)) or 0)
+        used = max(int(self._ledger.note(self._used_key(first)) or 0), want.incarnation - 1)
         entry = self._entry
         if entry is not None and self._follows(want, entry):
             used = max(used, entry.incarnation)

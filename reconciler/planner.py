@@ -852,6 +852,7 @@ def cases(
 ) -> Iterable[Case]:
     """Joins what is wanted, seen and remembered by address; a wanted address under an earlier name takes that name's entry."""
     taken: set[Address] = set()
+    spent = _spent(entries.values(), kind_of, setting.now)
     for want in wanted:
         kind = kind_of(want.address.kind)
         assert kind is not None
@@ -862,10 +863,36 @@ def cases(
         if entry:
             taken.add(entry.address)
         here = seen.get(want.address) or Observed(want.address, Presence.ABSENT)
-        yield Case(want.address, kind, want, here, entry, intents.get(want.address), setting)
+        numbered, here = _following(want, here, kind, spent) if entry is None and spent else (want, here)
+        yield Case(want.address, kind, numbered, here, entry, intents.get(want.address), setting)
     alive = {address for address, one in seen.items() if one.presence is Presence.LIVE}
     for address in sorted({*entries, *intents, *alive} - taken):
         kind = kind_of(address.kind)
         if kind is not None:
             here = seen.get(address) or Observed(address, Presence.ABSENT)
             yield Case(address, kind, None, here, entries.get(address), intents.get(address), setting)
+
+
+_Spent = Mapping[tuple[str, str, str], Entry]
+
+
+def _spent(entries: Iterable[Entry], kind_of: Callable[[str], Kind | None], now: datetime) -> _Spent:
+    """Sessions of ours that ended, or should have, by kind, account and identity: whoever shares their names is another session."""
+    over = (entry for entry in entries if entry.ended or _over(entry, now))
+    return {
+        (entry.address.kind, entry.account, entry.identity): entry
+        for entry in over
+        if (kind := kind_of(entry.address.kind)) is not None and kind.scheduling is Scheduling.RUNNER
+    }
+
+
+def _following(want: Desired, here: Observed, kind: Kind, spent: _Spent) -> tuple[Desired, Observed]:
+    """A session after another of ours with the same names gets the next number; that one, not stopped yet, is no stranger's twin."""
+    while (before := spent.get((kind.name, want.account, kind.identity(want)))) is not None:
+        if here.match is Match.TWIN and here.id == before.id and not before.ended:
+            here = Observed(want.address, Presence.ABSENT)
+        following = replace(want, incarnation=want.incarnation + 1)
+        if kind.identity(following) == before.identity:
+            break  # a kind without numbers
+        want = following
+    return want, here

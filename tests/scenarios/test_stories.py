@@ -345,6 +345,20 @@ def test_a_session_whose_window_was_extended_runs_until_its_new_end_and_then_sta
     assert stage.actions() == {}  # somebody stopped it inside its window, and onEnd says leave
 
 
+def test_sessions_with_the_same_names_one_after_the_other(tmp_path: Path) -> None:
+    later = session(21, "13:00", "14:00").replace("name: town-hall", "name: late-show") + "  taskId: town-hall\n"
+    last = session(21, "14:00", "15:00").replace("name: town-hall", "name: night-show") + "  taskId: town-hall\n"
+    stage = Stage(tmp_path).write("---\n".join([session(21, "12:00", "13:00"), later, last]))
+    stage.apply()
+    for expected in (["StopRecord", "StartRecord"], ["StopRecord", "StartRecord"], ["StopRecord"]):
+        before = len(stage.calls())
+        stage.advance(minutes=61 if before == 1 else 60)
+        assert stage.apply().exit_code == 0
+        assert stage.calls()[before:] == expected
+        assert set(stage.actions().values()) <= {"wait"}
+    assert sorted(key.rpartition("/")[2] for key in stage.world.data["rtc"]["runs"]) == ["town-hall", "town-hall.2", "town-hall.3"]
+
+
 def starts(stage: Stage) -> list[int]:
     return [task["body"]["StartTime"] for task in stage.world.data["live"]["tasks"].values()]
 

@@ -654,3 +654,27 @@ def test_what_depends_on_something_that_is_not_there_is_blocked_with_it(first: C
             (Action.CREATE, "Thing/b comes first, and is blocked", "do it"),
             (Action.CREATE, "Thing/a comes first, and is blocked", "do it"),
         ]
+
+
+@pytest.mark.parametrize(
+    ("before", "seen", "expected", "number"),
+    [
+        (entry(WINDOWS[Phase.ENDED]), live(Stage.ON_AIR, match=Match.TWIN), Action.CREATE, 2),
+        (entry(WINDOWS[Phase.ENDED], ended=True), live(Stage.ENDED, match=Match.TWIN), Action.CREATE, 2),
+        (entry(WINDOWS[Phase.ENDED], ended=True), live(Stage.ON_AIR, match=Match.TWIN), Action.BLOCKED, 2),
+        (entry(EARLIER), live(Stage.ON_AIR, match=Match.TWIN), Action.BLOCKED, 1),
+    ],
+    ids=["to be stopped", "ended", "ended, and a stranger started it again", "still wanted there"],
+)
+def test_a_session_after_another_of_ours_with_the_same_names(before: Entry, seen: Observed, expected: Action, number: int) -> None:
+    class Numbered(Thing):
+        def identity(self, want: Desired) -> str:
+            return "identity" if want.incarnation == 1 else f"identity.{want.incarnation}"
+
+    kind = Numbered(Scheduling.RUNNER)
+    other = Address(HERE.kind, "before")
+    found = planner.cases([wanted(Phase.ON_AIR)], {HERE: seen}, {other: replace(before, address=other)}, {}, lambda _: kind, SETTING)
+    case = next(one for one in found if one.address == HERE)
+    assert planner.decide(case).action is expected
+    assert case.want is not None
+    assert case.want.incarnation == number
