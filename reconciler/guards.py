@@ -47,11 +47,8 @@ def _most(owned: int, limits: Limits) -> int:
 
 def refusals(changes: Sequence[Change]) -> list[Need]:
     """Changes whose manifests say that touching them on air fails the whole plan."""
-    return [
-        change.needs._replace(text=f"{change.address}: {change.reason}; needs {change.needs}")
-        for change in changes
-        if change.refused and change.needs
-    ]
+    needs = ((change, change.needs or Need("a person who decides")) for change in changes if change.refused)
+    return [need._replace(text=f"{change.address}: {change.reason}; needs {need}") for change, need in needs]
 
 
 _RECREATE = "--allow-recreate"

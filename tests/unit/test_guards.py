@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.guards import Limits, reasons, refusals, shrunken, vanished
+from reconciler.guards import Limits, reasons, refusals, remedy, shrunken, vanished
 from reconciler.model import Action, Address, Change, Entry, Need, Observed, Presence
 
 
@@ -67,6 +67,12 @@ def test_a_change_that_its_manifest_refuses_is_named() -> None:
     assert refusals([one, blocked]) == []
     (found,) = refusals([one, replace(blocked, refused=True)])
     assert found == need._replace(text="RelayTask/r0: differs, ON AIR; needs --allow-on-air RelayTask/r0")
+
+
+def test_what_is_refused_stops_the_plan_also_where_nothing_is_known_that_helps() -> None:
+    (found,) = refusals([Change(Address("RelayTask", "a"), Action.BLOCKED, "ON AIR", refused=True)])
+    assert str(found) == "RelayTask/a: ON AIR; needs a person who decides"
+    assert remedy([found]) == ""
 
 
 # --- a project that is empty ------------------------------------------------------------------------------------------
