@@ -162,6 +162,36 @@ def test_4_what_is_on_air_is_not_written_to_unless_it_is_named(slots: list[Slot]
             until(stage, following)
 
 
+WINDOW = st.tuples(st.integers(-60, 600), st.integers(2, 300))
+
+
+@given(st.sampled_from(sorted(SPECS)), WINDOW, WINDOW, st.integers(1, 600))
+@settings(max_examples=EXAMPLES)
+def test_a_window_that_is_moved_is_on_air_as_it_stands_now(spec: str, first: tuple[int, int], second: tuple[int, int], moved: int) -> None:
+    """Nothing but the rest of the window that had begun goes on beside it. Applied at each of its times, as a runner would."""
+    with stage_with([Slot(spec, *first, 24, 0, "join")]) as stage:
+        edges = {minute for start, length in (first, second) for minute in (start, start + length)}
+        for minute in sorted({0, moved, *(edge for edge in edges if edge > 0)}):
+            until(stage, NOW + timedelta(minutes=minute))
+            if minute == moved:
+                declare(stage, [Slot(spec, *second, 24, 0, "join")])
+            cut_short = stage.apply().exit_code == 5
+            rest = first[0] <= moved <= minute < sum(first)
+            start, length = second if minute >= moved else first
+            expected = {1} if start <= minute < start + length else {0, 1} if rest else {0}
+            assert running(stage) in expected, f"after {minute} minutes"
+            assert rest or not cut_short
+
+
+def running(stage: Stage) -> int:
+    """How many objects are on air."""
+    at = now(stage).timestamp()
+    tasks = stage.world.data["live"].get("tasks", {}).values()
+    runs = [run for runs in stage.world.data["rtc"].get("runs", {}).values() for run in runs]
+    relayed = sum(not task["stopped"] and task["body"]["StartTime"] <= at < task["body"]["EndTime"] for task in tasks)
+    return relayed + sum(not run.get("ended") and not run.get("stopping") for run in runs)
+
+
 def relays(stage: Stage) -> dict[str, dict[str, int]]:
     return {id: task["body"] for id, task in stage.world.data["live"].get("tasks", {}).items()}
 
