@@ -19,6 +19,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from reconciler import emulator
 from reconciler.cli._context import Scene
 from reconciler.render import schemas
 from reconciler.render.safe import width
@@ -271,6 +272,7 @@ def test_a_plan_that_was_never_written_is_no_empty_project(relays: Path, reconci
 
 def test_an_emulator_that_was_not_installed_says_how(reconciler: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "reconciler.emulator.server", raising=False)
+    monkeypatch.delattr(emulator, "server", raising=False)  # another test of this process may have loaded it
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     said = reconciler("emulator", "--port", "0")
     assert (said.code, said.err.splitlines()[-1]) == (64, "Next: pip install 'broadcast-reconciler[emulator]'")
@@ -280,3 +282,12 @@ def test_the_doctor_of_a_damaged_ledger_does_not_send_to_the_doctor(relays: Path
     (relays / ".reconciler").mkdir()
     (relays / ".reconciler/state.db").write_bytes(b"no database at all, not even nearly")
     assert reconciler("doctor").err == "Next: reconciler state rebuild\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_are_no_reason_to_fail(closed: str, relays: Path) -> None:
+    said = subprocess.run(
+        ["sh", "-c", f'"$0" -m reconciler apply --auto-approve {closed}', sys.executable], capture_output=True, text=True, check=False
+    )
+    assert (said.returncode, "Traceback" in said.stderr) == (0, False)
+    assert subprocess.run([sys.executable, "-m", "reconciler", "plan", "--detailed-exitcode"], capture_output=True, check=False).returncode == 0
