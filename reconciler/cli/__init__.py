@@ -117,8 +117,10 @@ class Terminated(KeyboardInterrupt):
 def main() -> NoReturn:
     """One run of the command, as a process."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # no other package has a say in what is valid; looking for them takes time
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a tick must not kill a run on a GBK terminal
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us, as with `2>&-`
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        getattr(sys, name).reconfigure(errors="backslashreplace")  # a tick must not kill a run on a GBK terminal
     if "_RECONCILER_COMPLETE" in os.environ:
         cli.main(prog_name="reconciler")
     code = run(sys.argv[1:])
