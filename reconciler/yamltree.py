@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
+
+from reconciler.frozen import frozen
 
 LIMIT = 1024 * 1024
 """Bytes a file may have."""
@@ -39,7 +41,7 @@ class Problem(NamedTuple):
     related: tuple[tuple[Mark, str], ...] = ()
 
 
-@dataclass(slots=True)
+@frozen
 class Document:
     """One document: dicts with text keys, lists, str, int, float, bool. A document with problems may lack what was refused.
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from reconciler.cli import _flags
 from reconciler.cli._session import REPORTS, Session, session
@@ -14,6 +13,9 @@ from reconciler.errors import InvalidManifests, UsageError
 from reconciler.model import Severity
 from reconciler.render import diagnostics, json
 from reconciler.render.safe import clean, hanging, wrap
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 @click.command(short_help="Check manifests; no network.")
@@ -63,6 +65,8 @@ def validate(path: str, strict: bool, untrusted: bool) -> int:
 
 
 def _kinds(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
     from reconciler.kinds import Registry
 
     return [CompletionItem(name) for name in Registry().names() if name.startswith(incomplete)]

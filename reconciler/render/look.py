@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from reconciler.frozen import frozen
 from reconciler.model import Action, Change, FieldChange, Presence, Sealed, Secret, Url, Values, Window
 from reconciler.render.safe import clean, cut, width, wrap
 from reconciler.scalars import counted, duration_text
@@ -57,7 +57,7 @@ _ENV = re.compile(r"\$\{env:[^}]*\}")
 _INSTANT = re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Look:
     """`width`: cells after which long values are cut; None (no terminal) never cuts. `verbosity`: -1 quiet, 0, 1 (-v), 2 (-vv).
 
