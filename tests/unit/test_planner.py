@@ -214,6 +214,15 @@ def test_removing_a_session_without_end_needs_policy_and_flag(policy: OnAirChang
     assert change.action is expected
 
 
+def test_a_change_on_air_without_end_needs_a_line_of_the_manifest_and_a_flag() -> None:
+    change = decide(RUNNER, wanted(None, values=MOVED), live(Stage.ON_AIR), entry(), allow=ALLOWED)
+    assert (change.action, change.wanted) == (Action.BLOCKED, Action.UPDATE)
+    assert (change.needs.field, change.needs.text) == (
+        "lifecycle.onAirChange",
+        "lifecycle.onAirChange: apply, and --allow-on-air Thing/one",
+    )
+
+
 @pytest.mark.parametrize(
     ("policy", "values", "allow", "expected", "refused"),
     [
@@ -590,6 +599,18 @@ def test_corners(
 ) -> None:
     change = decide(kind, want, seen, known, allow=allow)
     assert (change.action, change.wanted) == expected
+
+
+def test_a_kind_whose_names_have_no_numbers_keeps_the_name_that_is_spent() -> None:
+    class Nameless(Thing):
+        def identity(self, want: Desired) -> str:
+            return "the only one"
+
+    other = replace(entry(), address=Address("Thing", "before"), identity="the only one", ended=True)
+    want = wanted(Phase.ON_AIR)
+    kind = Nameless(Scheduling.RUNNER)
+    (found, _) = planner.cases([want], {HERE: ABSENT}, {other.address: other}, {}, lambda _: kind, SETTING)
+    assert found.want == want
 
 
 def test_what_no_kind_stands_for_any_more_is_left_out() -> None:
