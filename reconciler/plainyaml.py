@@ -1,9 +1,8 @@
-"""The plain part of YAML, read line by line: blocks of `key: value` on one line each, five times as fast as by the parser's events.
+"""The plain part of YAML, read line by line: blocks of `key: value` on one line each, three times as fast as by the parser's events.
 
-A value is a scalar, or a list of words like `[manifests/, shows/]`.
-
-Thousands of manifests that a program wrote look like this. What has anything else in it, or anything wrong, is left to `yamltree` as a
-whole file: here nothing is refused and no place is told, so whatever is read here reads the same there.
+A value is a scalar, or a list of words like `[manifests/, shows/]`. Thousands of manifests that a program wrote look like this. What has
+anything else in it, or anything wrong, is left to `yamltree` as a whole file: here nothing is refused and no place is told, so whatever is
+read here reads the same there.
 """
 
 from __future__ import annotations

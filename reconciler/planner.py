@@ -447,16 +447,15 @@ def _relay_over(case: Case) -> Change:
 
 def _cut_short(case: Case) -> Change | None:
     """The stop of what is on air until later by the window that was last applied; None when that one is over, too."""
-    planned = case.entry.window if case.entry else None
-    if planned is None or planned.end is None or planned.end <= case.now:
+    entry = case.entry
+    if entry is None or entry.window is None or entry.window.end is None or _over(entry, case.now):
         return None
-    return _stopping_early(case, planned, "its window was cut short, ON AIR", OnAirChange.APPLY)
+    return _stopping_early(case, entry.window, "its window was cut short, ON AIR", OnAirChange.APPLY)
 
 
 def _stopping_early(case: Case, planned: Window, reason: str, policy: OnAirChange) -> Change:
     """A stop before the end of the window that was last applied."""
-    cost = (planned.end - case.now).total_seconds() if planned.end else 0.0
-    return _guarded(case, Action.STOP, reason, policy=policy, window=planned, cost=cost)
+    return _guarded(case, Action.STOP, reason, policy=policy, window=planned, cost=_rest_of(planned, case.now))
 
 
 def _stopped(case: Case) -> Change:
@@ -644,9 +643,11 @@ def _guarded(case: Case, action: Action, reason: str, *, policy: OnAirChange, wi
 def _rest_of_air(case: Case) -> float:
     """Seconds of air that are lost when it stops now."""
     window = case.seen.window or (case.want.window if case.want else None) or (case.entry.window if case.entry else None)
-    if window is None or window.end is None:
-        return 0.0
-    return max(0.0, (window.end - case.now).total_seconds())
+    return _rest_of(window, case.now)
+
+
+def _rest_of(window: Window | None, now: datetime) -> float:
+    return max(0.0, (window.end - now).total_seconds()) if window is not None and window.end is not None else 0.0
 
 
 # --- small decisions --------------------------------------------------------------------------------------------------

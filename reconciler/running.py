@@ -152,8 +152,7 @@ class _Queue:
         change = self._changes[index]
         if self._needs[index] or self._after[index]:
             return
-        takes = change.action in TAKING
-        if takes and self._freeing.get(change.address.kind):
+        if change.action in TAKING and self._freeing.get(change.address.kind):
             self._gated.setdefault(change.address.kind, []).append(index)
             return
         window = change.desired.window if change.desired else None
