@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -152,6 +153,11 @@ class Courier:
         self._abandoned = abandoned
         self._on_pause = on_pause
 
+    def prepare(self, vendor: str) -> None:
+        """Makes the way to a vendor ready while nobody else needs the interpreter; what is wrong with it is told by the first call."""
+        with suppress(ReconcilerError):
+            self._transports(self._account, vendor)
+
     def run(self, steps: Steps[T], *, journal: Journal | None = None, deadline: float | None = None) -> T:
         """Drives `steps` to the end and returns its value.
 
@@ -225,7 +231,7 @@ class Courier:
         while True:
             attempt += 1
             try:
-                return self._once(call)
+                return call.heard(self._once(call))
             except Unavailable:
                 if attempt == READ_TRIES or self._halted() or self._abandoned():
                     raise

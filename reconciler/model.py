@@ -446,7 +446,8 @@ class Call:
     """One request to a vendor, before it is signed. `pace` is the published limit in calls a second for one account and action.
 
     `safe` calls only read. A call that is not `repeatable` must never be sent twice without looking first. `by` is the monotonic second
-    after which it must not leave any more: what the journal says of a write ends there.
+    after which it must not leave any more: what the journal says of a write ends there. `read` makes of the body of the answer to a safe
+    call what the kind wants to have of it, where and when it comes in: of a Batch, side by side. It never raises.
     """
 
     vendor: str
@@ -459,11 +460,17 @@ class Call:
     repeatable: bool = False
     pace: float = 10.0
     by: float | None = None
+    read: Callable[[Any], Any] | None = None
+
+    def heard(self, reply: Reply) -> Reply:
+        """The reply as the kind wants to have it."""
+        return replace(reply, body=self.read(reply.body)) if self.read else reply
 
 
 @frozen
 class Reply:
-    """A successful answer. `body` is parsed JSON: the `Result` of a Volcengine envelope, the whole body of a Livepeer answer, or None."""
+    """A successful answer. `body` is parsed JSON: the `Result` of a Volcengine envelope, the whole body of a Livepeer answer, or None;
+    or what the call's `read` made of it."""
 
     body: Any = None
     status: int = 200

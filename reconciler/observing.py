@@ -145,6 +145,7 @@ class Observer:
     def _start(self, account: str, kind: str) -> _Conversation:
         ended = threading.Event()
         courier = self._courier(account, abandoned=ended.is_set)
+        courier.prepare(self.kind(kind).vendor)
         return _Conversation(f"{kind} of {account}", lambda lookups: courier.run(self.kind(kind).observe(lookups)), ended)
 
     # what is asked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import signal
@@ -123,23 +122,26 @@ def main() -> NoReturn:
         getattr(sys, name).reconfigure(errors="backslashreplace")  # a tick must not kill a run on a GBK terminal
     if "_RECONCILER_COMPLETE" in os.environ:
         cli.main(prog_name="reconciler")
-    code = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _silence(sys.stdout)
-        code = code or 141
-    if code in (130, 143):
-        os._exit(code)  # a request that nobody waits for any more must not keep the process
-    gc.freeze()  # else the interpreter's end looks three times for garbage in all there is
-    sys.exit(code)
+    kept: list[click.Context] = []
+    code = run(sys.argv[1:], kept)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = code or 141
+    # All is closed and written. To take apart what a run has made costs a tenth of a large plan, and a request that nobody waits for any
+    # more must not keep the process.
+    os._exit(code)
 
 
-def run(args: Sequence[str]) -> int:
-    """Carries one command line out and returns the exit code; everything that can go wrong is told, nothing is raised."""
+def run(args: Sequence[str], kept: list[click.Context] | None = None) -> int:
+    """Carries one command line out and returns the exit code; everything that can go wrong is told, nothing is raised.
+
+    What it has made hangs on the context, and lives on where that is `kept`.
+    """
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _invoke(list(args))
+        return _invoke(list(args), [] if kept is None else kept)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as wrong:
@@ -153,8 +155,9 @@ def run(args: Sequence[str]) -> int:
         return _fault(fault, args)
 
 
-def _invoke(args: list[str]) -> int:
+def _invoke(args: list[str], kept: list[click.Context]) -> int:
     with cli.make_context("reconciler", list(args), terminal_width=_width()) as ctx:
+        kept.append(ctx)
         ctx.meta["words"] = args
         try:
             code = cli.invoke(ctx)

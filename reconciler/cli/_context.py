@@ -246,7 +246,7 @@ class Scene:
         wanted = Wanted(()) if not declared else (lambda: self.wanted) if self.remembers else self.wanted
         guards = self.project.guards
         share = guards.max_delete
-        return Engine(
+        self._engine = Engine(
             workspace=self.project.workspace,
             environment=self.project.environment,
             kinds=self.kinds.get,
@@ -268,6 +268,7 @@ class Scene:
 
     @staticmethod
     def _seconds(text: str, flag: str) -> float:
+        return self._engine
         try:
             return float(scalars.seconds(int(text) if text.isdigit() else text))
         except ValueError as wrong:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +25,7 @@ class Operation:
     pace: float = 10.0
     safe: bool = False
     repeatable: bool = False
+    read: Callable[[Any], Any] | None = None
 
     def __call__(self, body: Any = None, *, query: Mapping[str, str | int] | None = None, **names: str) -> Call:
         return Call(
@@ -37,6 +38,7 @@ class Operation:
             safe=self.safe,
             repeatable=self.repeatable or self.safe,
             pace=self.pace,
+            read=self.read,
         )
 
 

@@ -23,8 +23,6 @@ from reconciler.kinds._relay_spec import RelaySpec, derived_title, joined, prefi
 from reconciler.model import Call, Desired, Lookup, Match, Pause, Presence, Reply, Stage, Steps, Url, Values, Verb, Window
 
 VENDOR = "volcengine-live"
-LIST = Operation(VENDOR, "ListPullToPushTaskV2", pace=15, safe=True)
-LIST_V1 = Operation(VENDOR, "ListPullToPushTask", method="GET", pace=15, safe=True)
 NOT_SERVED = "InvalidActionOrVersion"
 
 PAGE = 500  # the vendor's largest page
@@ -172,6 +170,26 @@ def _moment(raw: Any) -> datetime | None:
         return None
 
 
+@dataclass(slots=True)
+class Page:
+    """One page of the list: its tasks, how many rows it showed, and how many tasks it says there are, if it does."""
+
+    tasks: list[Task]
+    shown: int
+    total: int | None
+
+    @classmethod
+    def of(cls, body: Any) -> Page:
+        rows = mappings(mapping(body).get("List"))
+        total = wire.number(mapping(mapping(body).get("Pagination")).get("TotalCount"))
+        tasks = [Task.of(row) for row in rows if isinstance(row.get("TaskId"), str)]
+        return cls(tasks, len(rows), total if isinstance(total, int) else None)
+
+
+LIST = Operation(VENDOR, "ListPullToPushTaskV2", pace=15, safe=True, read=Page.of)
+LIST_V1 = Operation(VENDOR, "ListPullToPushTask", method="GET", pace=15, safe=True, read=Page.of)
+
+
 def listed_tasks() -> Steps[list[Task]]:
     """Every task of the account. A list is believed when it holds as many different ids as every page said there are, or, where no
     page says, when two readings in a row show the same ones."""
@@ -180,11 +198,11 @@ def listed_tasks() -> Steps[list[Task]]:
         if attempt:
             yield Pause(1.0, note="the list of relay tasks changed while it was read")
         pages = yield from _pages()
-        rows = {row["TaskId"]: row for page in pages for row in mappings(page.get("List")) if isinstance(row.get("TaskId"), str)}
-        totals = {_total(page) for page in pages}
-        if totals == {len(rows)} or (totals == {None} and rows.keys() == before):
-            return [Task.of(row) for row in rows.values()]
-        before = set(rows)
+        tasks = {task.id: task for page in pages for task in page.tasks}
+        totals = {page.total for page in pages}
+        if totals == {len(tasks)} or (totals == {None} and tasks.keys() == before):
+            return list(tasks.values())
+        before = set(tasks)
     raise Unavailable(f"the list of relay tasks did not hold still in {LISTINGS} readings; try again in a minute", action=LIST.action)
 
 
@@ -203,34 +221,33 @@ def twice_listed(tasks: list[Task]) -> Steps[list[Task]]:
     raise Unavailable(f"the list of relay tasks changed in {LISTINGS} readings; try again in a minute", action=LIST.action)
 
 
-def _pages() -> Steps[list[Mapping[str, Any]]]:
+def _pages() -> Steps[list[Page]]:
     ask: Callable[[int], Call] = _page
     try:
-        first: Reply = yield ask(1)
+        reply: Reply = yield ask(1)
     except VendorError as error:
         if error.code != NOT_SERVED:
             raise
         ask = _page_v1
-        first = yield ask(1)
-    page = mapping(first.body)
-    total, shown = _total(page), len(mappings(page.get("List")))
-    if total is None:
-        return (yield from _pages_to_the_end(page, ask))
-    count = -(-total // min(PAGE, shown or PAGE))  # a vendor may serve shorter pages than it was asked for
+        reply = yield ask(1)
+    first: Page = reply.body
+    if first.total is None:
+        return (yield from _pages_to_the_end(first, ask))
+    count = -(-first.total // min(PAGE, first.shown or PAGE))  # a vendor may serve shorter pages than it was asked for
     if count > PAGES:
-        raise Unavailable(f"the list of relay tasks claims {total} tasks, which is past belief", action=LIST.action)
+        raise Unavailable(f"the list of relay tasks claims {first.total} tasks, which is past belief", action=LIST.action)
     rest = yield from together([ask(number) for number in range(2, count + 1)])
-    return [mapping(reply.body) for reply in (first, *rest)]
+    return [first, *(reply.body for reply in rest)]
 
 
-def _pages_to_the_end(page: Mapping[str, Any], ask: Callable[[int], Call]) -> Steps[list[Mapping[str, Any]]]:
+def _pages_to_the_end(page: Page, ask: Callable[[int], Call]) -> Steps[list[Page]]:
     """Where nothing tells how many there are: page after page, until one is empty."""
     pages = [page]
-    while mappings(pages[-1].get("List")):
+    while pages[-1].shown:
         if len(pages) == PAGES:
             raise Unavailable("the list of relay tasks has no end", action=LIST.action)
         reply: Reply = yield ask(len(pages) + 1)
-        pages.append(mapping(reply.body))
+        pages.append(reply.body)
     return pages
 
 
@@ -240,11 +257,6 @@ def _page(number: int) -> Call:
 
 def _page_v1(number: int) -> Call:
     return LIST_V1(query={"Page": number, "Size": PAGE})
-
-
-def _total(page: Mapping[str, Any]) -> int | None:
-    total = wire.number(mapping(page.get("Pagination")).get("TotalCount"))
-    return total if isinstance(total, int) else None
 
 
 # --- whose is what ----------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def drive(steps: Steps[T], replies: Iterable[Answer] | Callable[[Call], Answer] 
                 found = next(queue)
             except StopIteration:
                 raise Unanswered(f"no reply for {call.action} {call.query or ''} {call.body or ''}") from None
-        return found if isinstance(found, Reply | BaseException) else Reply(found)
+        return found if isinstance(found, BaseException) else call.heard(found if isinstance(found, Reply) else Reply(found))
 
     given: Any = None
     try:

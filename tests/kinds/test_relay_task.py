@@ -872,11 +872,13 @@ def test_pages_after_the_first_are_asked_for_side_by_side():
     assert (first.action, first.method, first.body) == ("ListPullToPushTaskV2", "POST", {"Page": 1, "Size": 500})
     assert first.safe
     rows = many(1001)
-    batch = steps.send(Reply(page(*rows[:500], total=1001)))
+    batch = steps.send(first.heard(Reply(page(*rows[:500], total=1001))))
     assert isinstance(batch, Batch)
     assert [call.body["Page"] for call in batch.calls] == [2, 3]
+    pages = (rows[500:1000], rows[1000:])
+    replies = [call.heard(Reply(page(*some, total=1001))) for call, some in zip(batch.calls, pages, strict=True)]
     with pytest.raises(StopIteration) as done:
-        steps.send([Reply(page(*rows[500:1000], total=1001)), Reply(page(*rows[1000:], total=1001))])
+        steps.send(replies)
     assert len(done.value.value.strangers) == 1001
 
 

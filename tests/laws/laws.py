@@ -356,7 +356,7 @@ def _no_reach(patch: pytest.MonkeyPatch) -> None:
 def _any_list(patch: pytest.MonkeyPatch) -> None:
     def once() -> Any:
         pages = yield from _relay_list._pages()
-        return [_relay_list.Task.of(row) for page in pages for row in page.get("List") or []]
+        return [task for page in pages for task in page.tasks]
 
     patch.setattr(relay_task, "listed_tasks", once)
     patch.setattr(relay_task, "twice_listed", _given)

@@ -191,6 +191,16 @@ def test_a_batch_answers_in_order_and_keeps_failures_in_their_place() -> None:
     assert second == OK
 
 
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a batch"])
+def test_what_a_call_reads_out_of_the_body_is_the_answer(alone: bool) -> None:
+    def steps():
+        call = replace(READ, read=sorted)
+        return [(yield call)] if alone else (yield Batch([call]))
+
+    runner, _, _ = courier([Reply({"b": 1, "a": 2}, request_id="r-1")])
+    assert runner.run(steps()) == [Reply(["a", "b"], request_id="r-1")]
+
+
 def test_an_interrupt_ends_the_waiting_not_the_sending() -> None:
     def steps():
         yield CREATE

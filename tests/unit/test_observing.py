@@ -71,6 +71,20 @@ def test_the_account_is_listed_while_the_manifests_are_read(tmp_path: Path, ledg
     assert sorted(call.body["Page"] for call in vendor.calls) == list(range(1, 21))
 
 
+def test_the_way_to_a_vendor_is_ready_before_the_manifests_are_read(tmp_path: Path, ledger: Ledger) -> None:
+    vendor, made_in = Vendor(), []
+    vendor.go_on.set()
+
+    def transports(account: str, name: str) -> Vendor:
+        made_in.append(threading.current_thread())
+        return vendor
+
+    run = engine(ledger, vendor, lambda: declared(tmp_path))
+    run._transports = transports
+    run.plan()
+    assert made_in[0] is threading.main_thread(), "what it imports would compete with the reading of manifests"
+
+
 def test_mistakes_in_the_manifests_end_the_listing(ledger: Ledger) -> None:
     vendor = Vendor()
 
