@@ -1,7 +1,7 @@
 """Manifests -> Desired, with every mistake of every file at once, each at its line and column.
 
 A document is read from the outside in: YAML, variables, envelope, schedule, the kind's own spec. Then all documents are held against
-each other. Nothing here knows a kind by name, asks the environment or opens a file that is no manifest.
+each other (`crossing`). Nothing here knows a kind by name, asks the environment or opens a file that is no manifest.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import timedelta
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from reconciler import mistakes, plainyaml, rules, scalars, schedule, sketch, sources, timeline, yamltree
+from reconciler import mistakes, plainyaml, rules, scalars, schedule, sketch, sources, yamltree
+from reconciler.crossing import Written, mistakes_between
 from reconciler.errors import InvalidManifests
 from reconciler.frozen import frozen
 from reconciler.memory import uncollected
@@ -32,16 +32,12 @@ from reconciler.model import (
     Lifecycle,
     OnAirChange,
     Place,
-    Scheduling,
-    Secret,
     Severity,
     Timing,
-    Url,
-    Window,
 )
 from reconciler.project import VARIABLE, Project, Selection
 from reconciler.rules import Kinds
-from reconciler.sources import STDIN, Refused, Source
+from reconciler.sources import STDIN, Places, Refused, Source
 
 API_VERSION = "broadcast.reconciler/v1"
 ENVELOPE = ("apiVersion", "kind", "metadata", "schedule", "lifecycle", "spec")
@@ -52,45 +48,12 @@ LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_./]{0,126}[A-Za-z0-9])?")
 LABEL_VALUE = 1000
 """Characters a label's value may have."""
 
-CIRCLES = 100
-"""Circles of dependencies that are told."""
-EXACT = 1000
-"""Mistakes between documents that are shown at their very value; after so many, where the document begins. Each costs reading a file."""
-
 _ENVELOPE, _METADATA, _LIFECYCLE = frozenset(ENVELOPE), frozenset(METADATA), frozenset(LIFECYCLE)
 _WORDS: dict[str, tuple[str, ...]] = {
     "onAirChange": tuple(word.value for word in OnAirChange),
     "onEnd": ("leave", "restart"),
     "deletionPolicy": ("delete", "retain"),
 }
-
-
-class Places(Mapping[str, Place]):
-    """Manifest path -> place, for one document. The file is read again only when somebody asks."""
-
-    __slots__ = ("_source", "index")
-
-    def __init__(self, source: Source, index: int) -> None:
-        self._source = source
-        self.index = index
-
-    def nearest(self, path: Steps | str, *, at_key: bool = False) -> Place:
-        """The place of `path`, or of the nearest block around it."""
-        return self._source.place(self.index, path, at_key=at_key)
-
-    def __getitem__(self, path: str) -> Place:
-        if path not in self._source.paths(self.index):
-            raise KeyError(path)
-        return self.nearest(path)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._source.paths(self.index))
-
-    def __len__(self) -> int:
-        return len(self._source.paths(self.index))
-
-    def __bool__(self) -> bool:
-        return True
 
 
 @frozen
@@ -136,7 +99,8 @@ def _load(selection: Selection, project: Project, kinds: Kinds, stdin: bytes | N
         reader.file(source, data)
     diagnostics = [*selection.diagnostics, *reader.diagnostics]
     read = not any(one.rule in _UNREAD for one in diagnostics)
-    diagnostics += _Crossing(reader, whole=selection.whole and read).diagnostics()
+    written = Written(reader.desired, reader.sketches, reader.declared, kinds)
+    diagnostics += mistakes_between(written, whole=selection.whole and read)
     diagnostics = rules.helped(diagnostics, kinds)
     diagnostics.sort(key=by_place)
     files = len(selection.files) + selection.stdin
@@ -186,7 +150,6 @@ class _Reader:
     def __init__(self, project: Project, kinds: Kinds) -> None:
         self.project = project
         self.kinds = kinds
-        self.known: dict[str, Kind | None] = {}
         self.desired: list[Desired] = []
         self.sketches: list[Desired] = []
         self.declared: dict[Address, Places] = {}
@@ -350,9 +313,7 @@ class _Reader:
             else:
                 self.wrong.append(wrong_type("kind", "text", name, ("kind",)))
             return None
-        if name not in self.known:
-            self.known[name] = self.kinds.get(name)
-        found = self.known[name]
+        found = self.kinds.get(name)
         if found is None:
             names = self.kinds.names()
             help = did_you_mean(name, names, otherwise="kinds: " + ", ".join(names))
@@ -549,250 +510,3 @@ def _stray(value: Any, path: Steps) -> Iterator[Mistake]:
                 yield misplaced_environment((*path, key))
         elif type(item) is dict or type(item) is list:
             yield from _stray(item, (*path, key))
-
-
-# --- documents against each other -------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Crossing:
-    """What is wrong between documents. In a part of a project what is not found may be outside of it."""
-
-    reader: _Reader
-    whole: bool
-    found: list[Diagnostic] = field(default_factory=list)
-
-    def diagnostics(self) -> list[Diagnostic]:
-        self.renames()
-        self.dependencies()
-        self.identities()
-        self.claims()
-        return self.found
-
-    def wrong(
-        self,
-        want: Desired,
-        rule: str,
-        path: str,
-        message: str,
-        *,
-        help: str = "",
-        other: tuple[Desired, str, str] | None = None,
-        severity: Severity = Severity.ERROR,
-    ) -> None:
-        exact = len(self.found) < EXACT
-        related = ((_nearest(other[0], other[1]) if exact else other[0].place, other[2]),) if other else ()
-        place = _nearest(want, path) if exact else want.place
-        self.found.append(Diagnostic(severity, rule, message, place, str(want.address), path, help, related))
-
-    def written(self) -> Iterator[Desired]:
-        """All that was written down, right or not."""
-        yield from self.reader.desired
-        yield from self.reader.sketches
-
-    def renames(self) -> None:
-        heirs: dict[Address, Desired] = {}
-        for want in self.written():
-            if not want.renamed_from:
-                continue
-            earlier = Address(want.address.kind, want.renamed_from)
-            path = "metadata.renamedFrom"
-            if earlier in self.reader.declared:
-                self.wrong(want, "RC041", path, f"{earlier} is still declared", help="remove it, or remove renamedFrom")
-            elif (first := heirs.setdefault(earlier, want)) is not want:
-                message = f"{first.address} was renamed from {earlier} too"
-                self.wrong(want, "RC041", path, message, help="keep one of the two", other=(first, path, "here"))
-
-    def dependencies(self) -> None:
-        declared = self.reader.declared
-        depending = {want.address: want for want in self.written() if want.depends_on}
-        for want in depending.values():
-            for at, target in enumerate(want.depends_on):
-                if target in declared:
-                    continue
-                path = f"metadata.dependsOn.{at}"
-                if self.whole:
-                    # names are compared for the first few only: it is slow with very many of them
-                    near = did_you_mean(str(target), map(str, declared)) if len(self.found) < 20 else ""
-                    self.wrong(want, "RC042", path, f"{target} is declared nowhere", help=near or "declare it, or remove it here")
-                else:
-                    message = f"{target} is not in the files that were read; whether it is declared was not checked"
-                    self.wrong(want, "RC042", path, message, severity=Severity.NOTE)
-        for cycle in islice(_cycles({address: want.depends_on for address, want in depending.items()}), CIRCLES):
-            want, after = depending[cycle[0]], depending[cycle[-1]]
-            path = f"metadata.dependsOn.{want.depends_on.index(cycle[1 % len(cycle)])}"
-            message = "these depend on each other: " + " -> ".join(map(str, (*cycle, cycle[0])))
-            back = f"metadata.dependsOn.{after.depends_on.index(cycle[0])}"
-            self.wrong(want, "RC043", path, message, help="remove one of them", other=(after, back, "the circle closes here"))
-
-    def identities(self) -> None:
-        """Two objects that could not be told apart afterwards."""
-        groups: dict[tuple[str, str, str], list[Desired]] = {}
-        right = len(self.reader.desired)
-        for at, want in enumerate(self.written()):
-            kind = self.reader.known[want.address.kind]
-            assert kind is not None
-            if at >= right and want.timing is None and "schedule" in want.places:
-                continue  # a sketch whose window is what is wrong
-            try:
-                identity = kind.identity(want)
-            except (KeyError, TypeError):
-                if at < right:
-                    raise
-                continue  # a sketch: what names it is what is wrong
-            groups.setdefault((want.address.kind, want.account, identity), []).append(want)
-        for (name, _, _), group in groups.items():
-            if len(group) > 1:
-                kind = self.reader.known[name]
-                assert kind is not None
-                for first, second in _clashes(group, overlap=kind.scheduling is not Scheduling.VENDOR):
-                    if first.address == second.address:
-                        continue  # told already: declared twice
-                    when = "in one window" if kind.scheduling is Scheduling.VENDOR else "at one time"
-                    message = f"{second.address} and {first.address} have the same names at the vendor {when}: they could not be told apart"
-                    other = (first, self.naming(first, kind), "the other one")
-                    path = self.naming(second, kind)
-                    self.wrong(second, "RC045", path, message, help="change what names one of them, or its window", other=other)
-
-    def naming(self, want: Desired, kind: Kind) -> str:
-        """The field that gives an object its name at the vendor, as far as it is written down."""
-        if len(self.found) >= EXACT:
-            return "spec"
-        return next((path for path in kind.naming if path in want.places), "spec")
-
-    def claims(self) -> None:
-        """Exclusive things that two objects want at one time."""
-        by_name: dict[str, Desired] = {}
-        claims: list[timeline.Claim] = []
-        for thing, want in timeline.contested(self.holdings()):
-            assert want.timing is not None
-            holder = str(want.address)
-            by_name[holder] = want
-            claims.append(timeline.Claim(thing, want.timing.window, holder))
-        for conflict in timeline.conflicts(claims):
-            first, second = (by_name[name] for name in conflict.addresses)
-            severity = Severity.ERROR if conflict.type == "hard" else Severity.WARNING
-            self.wrong(
-                second,
-                "RC044",
-                "spec.destination",
-                conflict.message,
-                help="move one of the windows, or choose another destination",
-                other=(first, "spec.destination", "the other one"),
-                severity=severity,
-            )
-
-    def holdings(self) -> Iterator[tuple[str, Desired]]:
-        """Every exclusive thing, and who wants it in its window."""
-        right = len(self.reader.desired)
-        for at, want in enumerate(self.written()):
-            kind = self.reader.known[want.address.kind]
-            if kind is None or want.timing is None:
-                continue
-            try:
-                things = kind.claims(want)
-            except (KeyError, TypeError):
-                if at < right:
-                    raise
-                continue  # a sketch: what it claims is what is wrong in it
-            for thing in things:
-                yield thing, want
-
-
-def _nearest(want: Desired, path: str) -> Place:
-    return want.places.nearest(path) if isinstance(want.places, Places) else want.place
-
-
-def _clashes(group: list[Desired], *, overlap: bool) -> Iterator[tuple[Desired, Desired]]:
-    """Pairs of one identity whose windows overlap, or, unless `overlap`, are the same. Each object is named once."""
-    if not overlap:
-        first: dict[Window | None, Desired] = {}
-        for want in group:
-            if (other := first.setdefault(want.window, want)) is not want:
-                yield other, want
-        return
-    longest: Desired | None = None
-    for want in sorted(group, key=lambda want: (want.window is not None, want.window.start if want.window else 0)):
-        if longest and (longest.window is None or want.window is None or longest.window.overlaps(want.window)):
-            yield longest, want
-        if longest is None or (longest.window and want.window and _end(want.window) > _end(longest.window)):
-            longest = want
-
-
-def _end(window: Window) -> float:
-    return window.end.timestamp() if window.end else float("inf")
-
-
-def _cycles(graph: Mapping[Address, Sequence[Address]]) -> Iterator[list[Address]]:
-    """Circles of a graph, each once, without recursion: a chain may be as long as there are manifests."""
-    done: set[Address] = set()
-    for root in graph:
-        if root in done:
-            continue
-        trail: list[Address] = [root]
-        on_trail = {root}
-        waiting = [iter(graph[root])]
-        while waiting:
-            for target in waiting[-1]:
-                if target in on_trail:
-                    yield trail[trail.index(target) :]
-                elif target in graph and target not in done:
-                    trail.append(target)
-                    on_trail.add(target)
-                    waiting.append(iter(graph[target]))
-                    break
-            else:
-                waiting.pop()
-                left = trail.pop()
-                on_trail.discard(left)
-                done.add(left)
-
-
-# --- showing ----------------------------------------------------------------------------------------------------------
-
-
-def rendered(want: Desired) -> dict[str, Any]:
-    """A manifest after variables, environment and defaults, as plain data for YAML; secrets as references, URLs masked."""
-    metadata: dict[str, Any] = {"name": want.address.name, "account": want.account}
-    if want.labels:
-        metadata["labels"] = dict(want.labels)
-    if want.depends_on:
-        metadata["dependsOn"] = [str(address) for address in want.depends_on]
-    if want.renamed_from:
-        metadata["renamedFrom"] = want.renamed_from
-    document: dict[str, Any] = {"apiVersion": API_VERSION, "kind": want.address.kind, "metadata": metadata}
-    if timing := want.timing:
-        document["schedule"] = {
-            "start": _instant(timing.window.start),
-            **({"end": _instant(timing.window.end)} if timing.window.end else {}),
-            "horizon": scalars.duration_text(timing.horizon),
-            "lead": scalars.duration_text(timing.lead),
-            "late": timing.late.value,
-        }
-    lifecycle = want.lifecycle
-    document["lifecycle"] = {
-        "protect": lifecycle.protect,
-        "onAirChange": lifecycle.on_air_change.value,
-        "onEnd": "restart" if lifecycle.restart_on_end else "leave",
-        "deletionPolicy": "retain" if lifecycle.retain else "delete",
-        **({"timeout": scalars.duration_text(lifecycle.timeout)} if lifecycle.timeout is not None else {}),
-    }
-    document["spec"] = _rendered(want.values)
-    return document
-
-
-def _rendered(value: Any) -> Any:
-    if isinstance(value, Url):
-        return value.shown
-    if isinstance(value, Secret):
-        source, _, name = value.reference.partition(":")
-        return {"fromFile" if source == "file" else "fromEnv": name}
-    if isinstance(value, datetime):
-        return _instant(value)
-    if isinstance(value, Mapping):
-        return {key: _rendered(item) for key, item in value.items()}
-    return [_rendered(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _instant(when: datetime) -> str:
-    return when.isoformat().replace("+00:00", "Z")

@@ -18,12 +18,11 @@ from pydantic import TypeAdapter, ValidationError
 from reconciler import rules, sources, writtenout, yamltree
 from reconciler.errors import InvalidManifests
 from reconciler.fields import ENV_REFERENCE
-from reconciler.manifest import Places
 from reconciler.mistakes import Mistake, Steps, did_you_mean, models_in, of_validation, quoted
 from reconciler.model import Desired, Diagnostic, Secret, Severity, Url
 from reconciler.project import Project, allowed
 from reconciler.rules import Kinds
-from reconciler.sources import SECRET_LIMIT, STDIN, Refused
+from reconciler.sources import SECRET_LIMIT, STDIN, Refused, nearest
 
 PICTURE_LIMIT = 2 * 1024 * 1024
 OUR_CREDENTIALS = frozenset(
@@ -261,8 +260,9 @@ class _Resolver:
 
 def _diagnostic(mistake: Mistake, want: Desired) -> Diagnostic:
     path = ("spec", *mistake.path)
-    place = want.places.nearest(path) if isinstance(want.places, Places) else want.place
-    return Diagnostic(mistake.severity, mistake.rule, mistake.message, place, str(want.address), yamltree.dotted(path), mistake.help)
+    return Diagnostic(
+        mistake.severity, mistake.rule, mistake.message, nearest(want, path), str(want.address), yamltree.dotted(path), mistake.help
+    )
 
 
 def _changed(values: Any, path: Steps, how: Callable[[Any], Any]) -> Any:

@@ -6,12 +6,13 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from reconciler import yamltree
 from reconciler.mistakes import Mistake, Steps
-from reconciler.model import Diagnostic, Place, Severity, mask_url
+from reconciler.model import Desired, Diagnostic, Place, Severity, mask_url
 from reconciler.writtenout import hidden
 from reconciler.yamltree import Mark, Marks
 
@@ -135,3 +136,36 @@ def line_of(place: Place, root: Path, *, text: bytes | None = None) -> str | Non
         return None
     shown = _URL.sub(lambda found: hidden(mask_url(found[0])), lines[place.line - 1])
     return _SECRET_FIELD.sub(r"\1***", shown)
+
+
+class Places(Mapping[str, Place]):
+    """Manifest path -> place, for one document. The file is read again only when somebody asks."""
+
+    __slots__ = ("_source", "index")
+
+    def __init__(self, source: Source, index: int) -> None:
+        self._source = source
+        self.index = index
+
+    def nearest(self, path: Steps | str, *, at_key: bool = False) -> Place:
+        """The place of `path`, or of the nearest block around it."""
+        return self._source.place(self.index, path, at_key=at_key)
+
+    def __getitem__(self, path: str) -> Place:
+        if path not in self._source.paths(self.index):
+            raise KeyError(path)
+        return self.nearest(path)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._source.paths(self.index))
+
+    def __len__(self) -> int:
+        return len(self._source.paths(self.index))
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def nearest(want: Desired, path: Steps | str) -> Place:
+    """The place of a path in the manifest that declares `want`, as near as it is known."""
+    return want.places.nearest(path) if isinstance(want.places, Places) else want.place

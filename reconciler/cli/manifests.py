@@ -249,7 +249,7 @@ def render(path: str) -> int:
     import io
 
     from reconciler.cli._context import Scene
-    from reconciler.manifest import rendered
+    from reconciler.render.manifests import rendered
 
     run = session()
     run.formats("yaml")

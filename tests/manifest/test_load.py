@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reconciler import manifest, project, sources
 from reconciler.errors import InvalidManifests
 from reconciler.model import Address, Late, Lifecycle, OnAirChange, Severity, Timing, Url, Window
+from reconciler.render.manifests import rendered
 from tests.manifest.world import HEAD, KINDS, lines, load, pump, session
 
 EIGHT = datetime(2026, 12, 1, 8, tzinfo=UTC)
@@ -222,7 +223,7 @@ def test_a_line_is_shown_without_its_secrets(tmp_path: Path, line: str, shown: s
 def test_rendered_shows_defaults_and_no_secret(tmp_path: Path) -> None:
     text = pump(spec="  key: {fromFile: secret.txt}\n").replace("com/a", "com/a?k=abc&e=${env:E}")
     (want,) = load(tmp_path, text).require().desired
-    assert manifest.rendered(want) == {
+    assert rendered(want) == {
         "apiVersion": "broadcast.reconciler/v1",
         "kind": "Pump",
         "metadata": {"name": "one", "account": "default"},

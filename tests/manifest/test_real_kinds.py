@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from reconciler import manifest, project, schema, yamltree
 from reconciler.kinds import Registry
+from reconciler.render.manifests import rendered
 
 KINDS = Registry()
 SCHEMA = jsonschema.Draft7Validator(schema.of_manifests(KINDS))
@@ -136,7 +137,7 @@ def test_an_example_fits_the_schema(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize("text", EXAMPLES.values(), ids=EXAMPLES)
 def test_what_is_rendered_is_read_back_as_the_same(tmp_path: Path, text: str) -> None:
     (want,) = load(tmp_path, text).desired
-    (again,) = load(tmp_path, json.dumps(manifest.rendered(want))).require().desired
+    (again,) = load(tmp_path, json.dumps(rendered(want))).require().desired
     assert (again.address, again.values, again.timing, again.lifecycle) == (want.address, want.values, want.timing, want.lifecycle)
 
 
@@ -206,7 +207,7 @@ def test_no_edit_crashes_a_kind(tmp_path: Path, name: str, edits: list[tuple[int
         assert "\n" not in one.message + one.help
         assert "Error" not in one.message
     if not loaded.errors and loaded.desired:
-        manifest.rendered(loaded.desired[0])
+        rendered(loaded.desired[0])
         assert list(SCHEMA.iter_errors(document)) == [], "an editor is never stricter than validate"
 
 
