@@ -362,12 +362,12 @@ def files(project: Project, path: Path | str = ".") -> Selection:
     """The manifests of `project` that `path` selects: its root, a folder, one file, or `-`."""
     if str(path) == "-":
         return Selection((), whole=False, stdin=True)
-    chosen = Path(path)
+    chosen = followed(path)
     if chosen.is_file() and chosen.name != NAME:
-        return Selection((chosen.parent.resolve() / chosen.name,), whole=False)
-    folder = chosen.resolve() if chosen.is_dir() else project.root
+        return Selection((chosen,), whole=False)
+    folder = chosen if chosen.is_dir() else project.root
     if not folder.is_dir():
-        raise UsageError(f"{chosen} does not exist")
+        raise UsageError(f"{path} does not exist")
     walk = _Walk(project.root)
     if not project.manifests:
         walk.folder(folder)
@@ -376,6 +376,12 @@ def files(project: Project, path: Path | str = ".") -> Selection:
         walk.pattern(pattern)
     whole = all((project.root / _fixed_part(pattern)).resolve().is_relative_to(folder) for pattern in project.manifests)
     return walk.selection(whole=whole, below=folder)
+
+
+def followed(path: Path | str) -> Path:
+    """Where `path` is, all links on the way followed; a file that is a link itself keeps the name it was called by."""
+    chosen = Path(path)
+    return chosen.resolve() if chosen.is_dir() else chosen.parent.resolve() / chosen.name
 
 
 def _fixed_part(pattern: str) -> str:

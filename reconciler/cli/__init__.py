@@ -124,11 +124,10 @@ def main() -> NoReturn:
         cli.main(prog_name="reconciler")
     kept: list[click.Context] = []
     code = run(sys.argv[1:], kept)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            code = code or 141
+    try:
+        sys.stdout.flush()  # standard error is written line by line
+    except OSError as wrong:
+        code = unwritten(wrong, code)
     # All is closed and written. To take apart what a run has made costs a tenth of a large plan, and a request that nobody waits for any
     # more must not keep the process.
     os._exit(code)
@@ -146,9 +145,10 @@ def run(args: Sequence[str], kept: list[click.Context] | None = None) -> int:
         return done.exit_code
     except click.ClickException as wrong:
         return _usage(wrong, args)
-    except BrokenPipeError:
-        _silence(sys.stdout)
-        return 141
+    except OSError as wrong:
+        if wrong.filename is not None or type(wrong) not in (OSError, BrokenPipeError):
+            return _fault(wrong, args)
+        return unwritten(wrong)  # a stream's: it has no name, and is nobody at the other end of a socket
     except (KeyboardInterrupt, click.Abort) as stop:
         return _tell(args, *_stopped(stop), "reconciler plan")
     except Exception as fault:
@@ -233,9 +233,19 @@ def _fault(fault: Exception, args: Sequence[str]) -> int:
     return _tell(args, f"a fault of ours: {name}; -vv shows where; report it, with what the next line prints", 70, "reconciler version -v")
 
 
+def unwritten(wrong: OSError, code: int = 0, *, done: bool = False) -> int:
+    """The exit code where output was lost: a reader that went away knows it, all others are told. `done`: it told of what was done."""
+    _silence(sys.stdout)
+    if isinstance(wrong, BrokenPipeError):
+        return code or 141
+    _say(f"error: the output cannot be written: {wrong.strerror}{'; what was done is in the ledger' if done else ''}")
+    _say(f"Next: {'reconciler history' if done else 'df -h'}")
+    return code if code not in (0, 2) else 3 if done else 1
+
+
 def _say(line: str) -> None:
     try:
-        print(line, file=sys.stderr)  # noqa: T201
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
     except OSError:
         _silence(sys.stderr)
 

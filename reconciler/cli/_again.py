@@ -28,6 +28,8 @@ def again(command: str, run: Session) -> str:
         return command
     if "--out" in own:
         own[own.index("--out") + 1] = _placed(own[own.index("--out") + 1], run)
+    if verb == "apply" and own and not own[0].startswith("-"):  # a saved plan
+        own[0] = _placed(own[0], run)
     asked: list[str] = []
     if run.asked is not None and (not own or own[0].startswith("-")):
         asked = list(_asked(verb, own, run.asked, _path(run.asked.path, run)))

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler import scalars, schedule
-from reconciler.cli._session import Session
+from reconciler.cli._session import Session, nearest
 from reconciler.errors import InvalidManifests, UsageError
 from reconciler.frozen import frozen
 from reconciler.kinds import Registry
 from reconciler.manifest import Loaded, load
 from reconciler.model import Address, Desired, Event, Place, Plan, Transport
-from reconciler.project import Project, Selection, files, find, source_line
+from reconciler.project import Project, Selection, files, find, followed, source_line
 
 if TYPE_CHECKING:
     from reconciler.engine import Engine, Options, Wanted
@@ -120,8 +120,7 @@ class Scene:
         self.clock = RealClock(session.env.get("RECONCILER_NOW", ""))
         self.kinds = Registry()
         self._allow_env = tuple(allow_env)
-        self.stdin = _stdin() if path == "-" else None
-        session.source = lambda place: source_line(place, Project(root=_root(path)), stdin=self.stdin)
+        session.source = lambda place: source_line(place, Project(root=nearest(Path() if path == "-" else Path(path))), stdin=self.stdin)
         self.project = find(path, environment=session.given.environment)
         session.workspace, session.root = self.project.workspace, self.project.root
         session.source = self._line
@@ -131,6 +130,10 @@ class Scene:
         return source_line(place, self.project, stdin=self.stdin)
 
     # what is declared
+
+    @cached_property
+    def stdin(self) -> bytes | None:
+        return sys.stdin.buffer.read() if self.path == "-" else None
 
     @cached_property
     def selected(self) -> Selection:
@@ -265,10 +268,10 @@ class Scene:
             lock_timeout=self._seconds(self.session.given.lock_timeout, "--lock-timeout"),
             on_event=on_event,
         )
+        return self._engine
 
     @staticmethod
     def _seconds(text: str, flag: str) -> float:
-        return self._engine
         try:
             return float(scalars.seconds(int(text) if text.isdigit() else text))
         except ValueError as wrong:
@@ -281,21 +284,10 @@ class Scene:
         return wish.options(whole=wish.destroy or self.selected.whole, keep_unchanged=keep_unchanged)
 
 
-def _root(path: str) -> Path:
-    """Where a project file that cannot be read would lie."""
-    start = Path() if path == "-" else Path(path)
-    folder = start.resolve() if start.is_dir() else start.resolve().parent
-    return next((above for above in (folder, *folder.parents) if (above / "reconciler.yaml").exists()), folder)
-
-
-def _stdin() -> bytes:
-    return sys.stdin.buffer.read()
-
-
 def selection(wish: Wish, project: Project) -> dict[str, Any]:
-    """A wish as the plan document keeps it; the path relative to where the plan was made."""
+    """A wish as the plan document keeps it; the path relative to the project's root, so that a plan names no project."""
     return {
-        "path": wish.path,
+        "path": wish.path if wish.path == "-" else os.path.relpath(followed(wish.path), project.root),
         "targets": list(wish.targets),
         "excludes": list(wish.excludes),
         "selector": list(wish.selector),

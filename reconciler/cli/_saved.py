@@ -1,10 +1,14 @@
-"""Saved plans: signed with the ledger's key when written, and checked against a new look at the vendors before they are applied."""
+"""Saved plans: signed with the ledger's key when written, and checked against a new look at the vendors before they are applied.
+
+A plan names no project: whose ledger must have signed it, is said by where the operator stands, or by -C.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.cli._context import Scene, Wish
+from reconciler.cli._session import Session
 from reconciler.engine import Engine
 from reconciler.errors import Stale, UsageError
 from reconciler.ledger import Ledger
 from reconciler.model import Action, Plan
+from reconciler.project import Project
 from reconciler.render import json as documents
 from reconciler.render.look import rfc3339
 
@@ -68,8 +74,20 @@ class Saved:
         """The display zone of its project."""
         return str((self.document.get("selection") or {}).get("zone") or "UTC")
 
+    def scene(self, run: Session, *, allow_env: tuple[str, ...]) -> Scene:
+        """The operator's project, in the plan's environment unless -e names one. Raises Stale where there is no such environment."""
+        named = run.given.environment
+        run.given.environment = named or self.environment
+        try:
+            return Scene(run, allow_env=allow_env)
+        except UsageError as wrong:
+            if named:
+                raise
+            raise self.stale(f"{wrong.message}; -C DIR names another project") from None
+
     def wish(
         self,
+        root: Path,
         *,
         allow_on_air: tuple[str, ...] = (),
         allow_delete: int | None = None,
@@ -77,11 +95,12 @@ class Saved:
         allow_recreate: bool = False,
         allow_env: tuple[str, ...] = (),
     ) -> Wish:
-        """What the plan was asked for, and what apply's flags allow besides. Raises Stale."""
+        """What the plan was asked for in the project at `root`, and what apply's flags allow besides. Raises Stale."""
         kept = self.document.get("selection") or {}
         try:
+            path = str(kept.get("path", "."))
             return Wish(
-                path=str(kept.get("path", ".")),
+                path=path if path == "-" else os.path.relpath(root / path),
                 targets=tuple(map(str, kept.get("targets", ()))),
                 excludes=tuple(map(str, kept.get("excludes", ()))),
                 selector=tuple(map(str, kept.get("selector", ()))),
@@ -103,18 +122,20 @@ class Saved:
         told = str(self.document.get("signature", "")).encode(errors="replace")
         return hmac.compare_digest(told, _signature(self.document, ledger.key).encode())
 
-    def believed(self, ledger: Ledger, workspace: str) -> None:
-        """Raises Stale unless it is, to the letter, what was saved with this ledger."""
+    def believed(self, ledger: Ledger, project: Project) -> None:
+        """Raises Stale unless it is, to the letter, what was saved with the ledger of the project that the operator named."""
         sealed = self.sealed(ledger)
-        if sealed is None or self.document.get("workspace") != workspace:
-            raise self.stale("it was made for another workspace, or with another ledger")
+        if sealed is None or self.document.get("workspace") != project.workspace:
+            raise self.stale(
+                f'the ledger of {project.root}, workspace "{project.workspace}", did not seal it; -C DIR names another project'
+            )
         if not sealed:
             raise self.stale("it was changed after it was saved, or was never saved with --out or -o json")
 
     def checked(self, scene: Scene, engine: Engine, wish: Wish) -> Plan:
         """The plan to carry out: made anew, and equal in everything it touches to the one that was saved. Raises Stale."""
         ledger = scene.ledger(create=True)
-        self.believed(ledger, scene.project.workspace)
+        self.believed(ledger, scene.project)
         try:
             saved = documents.read_plan(self.document)
         except ValueError as wrong:

@@ -50,7 +50,7 @@ class Session:
         self.zone: tzinfo = UTC
         if options.tz:
             self.show_in(options.tz)
-        self._mute: set[TextIO] = set()
+        self._mute: dict[TextIO, OSError] = {}
         if options.lang != "en":
             self.note(f"note: texts are in English so far; --lang {options.lang} changes nothing yet")
 
@@ -127,7 +127,7 @@ class Session:
     def options(self, root: Path | None = None) -> list[str]:
         """The global options that make a suggested command mean this environment, and this project where it lies elsewhere."""
         words = []
-        if root is not None and not self._began.is_relative_to(root):
+        if root is not None and nearest(self._began) != root:
             words += ["-C", min(os.path.relpath(root, self._began), str(root), key=len)]
         elif self.given.directory and root is None:
             words += ["-C", self.given.directory]
@@ -140,7 +140,7 @@ class Session:
         """Where a suggested command with these options works."""
         if self.root is None:
             return Path.cwd()
-        return self._began if self._began.is_relative_to(self.root) else self.root
+        return self._began if nearest(self._began) == self.root else self.root
 
     def formats(self, *more: str) -> None:
         """Refuses an -o that the command does not have."""
@@ -172,8 +172,14 @@ class Session:
         try:
             stream.write(line + "\n")
             stream.flush()
-        except OSError:
-            self._mute.add(stream)
+        except OSError as wrong:
+            self._mute[stream] = wrong
+
+    def told(self) -> None:
+        """Raises OSError when anything of the result so far could not be written."""
+        sys.stdout.flush()
+        if sys.stdout in self._mute:
+            raise self._mute[sys.stdout]
 
     def error(self, line: str) -> None:
         self.note(line, level="error")
@@ -236,6 +242,12 @@ class Session:
                 file.write(text)
         except OSError as wrong:
             self.error(f"error: --report {kind}={path}: {wrong.strerror}")  # what was done is done: its exit code stays
+
+
+def nearest(path: Path) -> Path:
+    """The root of the project that `path` lies in, its project file unread."""
+    folder = path.resolve() if path.is_dir() else path.resolve().parent
+    return next((above for above in (folder, *folder.parents) if (above / "reconciler.yaml").exists()), folder)
 
 
 def session(ctx: click.Context | None = None) -> Session:

@@ -6,14 +6,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler import __version__
-from reconciler.cli import _flags
+from reconciler.cli import _flags, unwritten
 from reconciler.cli._session import Session, session
 from reconciler.model import Action, Event, Plan
 from reconciler.render import json, text
@@ -23,7 +23,7 @@ from reconciler.scalars import counted
 
 if TYPE_CHECKING:
     from reconciler.cli._context import Scene, Wish
-    from reconciler.engine import Engine
+    from reconciler.engine import Engine, Report
     from reconciler.ledger import Lease
 
 
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 @_flags.wait
 @_flags.choosing
 def apply(path: str, auto_approve: bool, parallelism: int, allow_env: tuple[str, ...], **wish: Any) -> int:
-    """Plan, show it, ask, and carry it out. A saved plan counts as approved, is good once, and only while it still fits.
+    """Plan, show it, ask, and carry it out. A saved plan counts as approved, is good once, only while it still fits, and only
+    where the ledger is that sealed it: in its project, or with -C DIR.
 
     Every write is noted before it is sent: killed at any instant, apply is simply run again. What is blocked is left
     alone (exit 5), the rest is done. Ctrl-C starts nothing new and waits a moment for answers; a second one leaves.
@@ -53,19 +54,16 @@ def apply(path: str, auto_approve: bool, parallelism: int, allow_env: tuple[str,
     saved = _saved.read(Path(path))
     if saved is None:
         asked = run.asked = Wish(path=path, allow_env=allow_env, **wish)
-    else:
-        run.given.environment = run.given.environment or saved.environment
-        allowed = {name: wish[name] for name in ("allow_on_air", "allow_delete", "allow_recreate", "wait")}
-        asked = saved.wish(allow_env=allow_env, **allowed)
-    scene = Scene(run, asked.path, allow_env=allow_env)
-    doing = Doing(run, scene, asked, parallelism=parallelism)
-    if saved is None:
-        return doing.all(
+        scene = Scene(run, path, allow_env=allow_env)
+        return Doing(run, scene, asked, parallelism=parallelism).all(
             lambda engine: scene.plan(engine, asked), question="Carry this out? Only 'yes' does:", answer="" if auto_approve else "yes"
         )
-    root, run.root = run.root, None  # what a changed plan names decides nothing, not even the next step
-    saved.believed(scene.ledger(create=True), scene.project.workspace)
-    run.root, run.asked = root, asked
+    scene = saved.scene(run, allow_env=allow_env)
+    allowed = {name: wish[name] for name in ("allow_on_air", "allow_delete", "allow_recreate", "wait")}
+    asked = saved.wish(scene.project.root, allow_env=allow_env, **allowed)
+    doing = Doing(run, scene, asked, parallelism=parallelism)
+    saved.believed(scene.ledger(create=False), scene.project)
+    run.asked, scene.path = asked, asked.path
     return doing.all(lambda engine: saved.checked(scene, engine, asked), saved=True)
 
 
@@ -145,7 +143,7 @@ class Doing:
             self.run.stream.planned(made)
         else:
             self.run.out([*text.plan(made, self.run.look(), seconds=seconds), ""])
-            sys.stdout.flush()
+        self.run.told()
 
     def carry_out(self, engine: Engine, made: Plan, *, saved: bool, lease: Lease | None) -> int:
         import shutil
@@ -157,19 +155,26 @@ class Doing:
         try:
             report = engine.apply(made, self.scene.options(self.wish), saved=saved, lease=lease)
         finally:
-            self.progress.close()
+            with suppress(OSError):
+                self.progress.close()
         seconds = self.scene.clock.monotonic() - began
         code = (128 + self.signal if self.signal else 130) if report.interrupted else report.exit_code
+        self.run.report(made, document=json.plan(made), exit_code=code)
+        try:
+            self.sum_up(made, report, code, seconds=seconds)
+            self.run.told()
+        except OSError as wrong:
+            return unwritten(wrong, code, done=True)
+        return code
+
+    def sum_up(self, made: Plan, report: Report, code: int, *, seconds: float) -> None:
         if self.run.stream:
             self.run.stream.summary(exit_code=code, results=report.results, interrupted=report.interrupted, run=report.run, seconds=seconds)
-        else:
-            self.run.out(
-                text.apply_summary(
-                    made, report.results, self.run.look(), interrupted=report.interrupted, seconds=seconds, run=report.run, verb=self.verb
-                )
-            )
-        self.run.report(made, document=json.plan(made), exit_code=code)
-        return code
+            return
+        look = self.run.look()
+        self.run.out(
+            text.apply_summary(made, report.results, look, interrupted=report.interrupted, seconds=seconds, run=report.run, verb=self.verb)
+        )
 
     def end(self, code: int, *, interrupted: bool = False) -> int:
         if self.run.stream:
@@ -182,10 +187,8 @@ class Doing:
         elif self.run.given.log_format == "json":
             self.run.note(f"{event.type} {event.action} {event.address} {event.message}".strip())
         elif self.progress and not self.run.given.quiet:
-            try:
+            with suppress(OSError):
                 self.progress.event(event)
-            except OSError:
-                self.progress = None
 
     @contextmanager
     def halting(self, engine: Engine) -> Iterator[None]:

@@ -74,8 +74,7 @@ def plan(path: str, out: Path | None, detailed_exitcode: bool, untrusted: bool, 
         private(out, json.dump(document) + "\n")
     show_plan(run, made, document, seconds=scene.clock.monotonic() - began)
     if out is not None:
-        command = shlex.join(["reconciler", *run.options(), "apply", str(out)])  # the plan knows its project
-        run.note(replace(run.look(), again=str).next(command))
+        run.next(shlex.join(["reconciler", "apply", str(out)]), level="info")
     code = 2 if detailed_exitcode and any(one.changes for one in made.changes) else 0
     refused = [one for one in made.changes if one.refused]
     if refused:
@@ -184,16 +183,16 @@ def _believed(run: Session, saved: Saved) -> bool:
     from reconciler.ledger import open_ledger
     from reconciler.project import find
 
-    path, clock = saved.wish().path, RealClock(run.env.get("RECONCILER_NOW", ""))
+    clock = RealClock(run.env.get("RECONCILER_NOW", ""))
     try:
-        project = find(path, environment=run.given.environment or saved.environment)
+        project = find(environment=run.given.environment or saved.environment)
         ledger = open_ledger(project.state, root=project.root, workspace=project.workspace, clock=clock, create=False)
     except ReconcilerError:
         return False
     run.closing.callback(ledger.close)
     if saved.sealed(ledger) is None:
         return False
-    saved.believed(ledger, project.workspace)
+    saved.believed(ledger, project)
     return True
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from reconciler.cli import run
 from tests.cli.conftest import NOW, Command, Emulated, relay
 
 FINAL = "2026-11-20T23:30:00+08:00"  # on air at NOW
@@ -244,6 +249,43 @@ def test_6_a_plan_whose_manifests_or_objects_changed(project: Path, reconciler: 
     assert (said.code, "what is live of RelayTask/a changed" in said.err) == (6, True)
 
 
+def test_6_a_plan_that_brings_its_own_project(
+    project: Path, reconciler: Command, emulated: Emulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An artifact with manifests, a ledger and a plan that this ledger sealed is believed by nobody who works elsewhere."""
+    write(project, "a", relay("a"))
+    theirs = project / "artifact"
+    shutil.copytree(project, theirs, ignore=shutil.ignore_patterns("artifact"))
+    assert reconciler("plan", "artifact", "--out", "artifact/plan.json").code == 0
+    text = (theirs / "plan.json").read_text()
+    for path in (".", "artifact", str(theirs)):
+        (theirs / "plan.json").write_text(text.replace('"path": "."', json.dumps({"path": path})[1:-1]))
+        said = reconciler("apply", "artifact/plan.json")
+        assert (said.code, f'the ledger of {project}, workspace "sports", did not seal it' in said.err) == (6, True)
+        assert "the ledger that sealed it is not here" in reconciler("show", "artifact/plan.json").err
+    assert not (project / ".reconciler").exists()
+    assert emulated.tell("state", None, "GET")["live"]["tasks"] == []
+    (theirs / "plan.json").write_text(text)
+    assert reconciler("-C", "artifact", "apply", "plan.json").code == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [
+        pytest.param("plan manifests/a.yaml --out plan.json", "manifests", id="a file, from below"),
+        pytest.param("-C manifests plan --out ../plan.json", ".", id="a folder, from above"),
+        pytest.param("plan --out plan.json", "manifests", id="all, from below"),
+    ],
+)
+def test_a_plan_is_applied_from_anywhere_in_its_project(
+    asked: str, there: str, project: Path, reconciler: Command, emulated: Emulated
+) -> None:
+    write(project, "a", relay("a"))
+    assert reconciler(*asked.split()).code == 0
+    said = reconciler("-C", f"{project / there}", "apply", f"{project}/plan.json")
+    assert (said.code, "1 created" in said.out) == (0, True), said.err
+
+
 def test_7_an_unknown_result_and_refresh(project: Path, reconciler: Command, emulated: Emulated) -> None:
     write(project, "a", relay("a"))
     emulated.tell("faults", [{"action": "CreatePullToPushTask", "when": "after", "fault": "reset"}])
@@ -357,3 +399,84 @@ def test_a_reader_that_goes_away_is_no_error(project: Path) -> None:
         shown = running.stderr.read()
     assert running.returncode in (0, 141)
     assert shown == b""
+
+
+@pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize(
+    "args",
+    [
+        pytest.param("--help", id="help"),
+        pytest.param("plan --help", id="help of a command"),
+        pytest.param("validate", id="validate"),
+        pytest.param("plan", id="plan"),
+        pytest.param("plan --detailed-exitcode -o json", id="plan, json"),
+        pytest.param("apply --auto-approve", id="apply, the plan is lost"),
+        pytest.param("apply --auto-approve -o json", id="apply, json, the plan is lost"),
+    ],
+)
+def test_1_output_that_cannot_be_written(args: str, buffered: str, project: Path, emulated: Emulated) -> None:
+    write(project, "a", relay("a"))
+    said = lost(args, stdout="/dev/full", buffered=buffered)
+    assert (said.returncode, said.stderr) == (1, "error: the output cannot be written: No space left on device\nNext: df -h\n")
+    assert emulated.tell("state", None, "GET")["live"]["tasks"] == []
+
+
+class Disk(io.RawIOBase):
+    """Full from the first write on that has `last` in it."""
+
+    def __init__(self, last: bytes) -> None:
+        self.last = last
+        self.full = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.full = self.full or self.last in bytes(data)
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return len(data)
+
+
+@pytest.mark.parametrize("unbuffered", [False, True])
+@pytest.mark.parametrize(
+    ("output", "last"), [("text", b"1 created"), ("json", b"apply_start"), ("json", b"change_summary")], ids=["text", "start", "summary"]
+)
+def test_3_a_summary_that_cannot_be_written(
+    output: str,
+    last: bytes,
+    unbuffered: bool,
+    project: Path,
+    emulated: Emulated,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The plan was told, and not what became of it: that is in the ledger."""
+    write(project, "a", relay("a"))
+    disk = Disk(last)
+    stream = io.TextIOWrapper(cast(Any, disk) if unbuffered else io.BufferedWriter(disk), write_through=unbuffered)
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert run(["apply", "--auto-approve", "-o", output, "-q"]) == 3
+    assert capfd.readouterr().err.splitlines()[-2:] == [
+        "error: the output cannot be written: No space left on device; what was done is in the ledger",
+        "Next: reconciler history",
+    ]
+    assert len(emulated.tell("state", None, "GET")["live"]["tasks"]) == 1
+
+
+def test_0_a_narration_that_cannot_be_written(project: Path, emulated: Emulated) -> None:
+    write(project, "a", relay("a"))
+    said = lost("apply --auto-approve", stderr="/dev/full")
+    assert (said.returncode, "1 created" in said.stdout) == (0, True)
+
+
+def lost(args: str, *, stdout: str = "", stderr: str = "", buffered: str = "") -> subprocess.CompletedProcess[str]:
+    """The command with its streams elsewhere."""
+    elsewhere = f"{f'>{stdout}' if stdout else ''} {f'2>{stderr}' if stderr else ''}"
+    return subprocess.run(
+        ["sh", "-c", f'"$0" -m reconciler {args} {elsewhere}', sys.executable],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": buffered},
+        check=False,
+    )

@@ -272,6 +272,9 @@ def test_doctor_ends_with_one_line_too(
         pytest.param(
             ["-C", "sports", "plan", "--out", "p q.json"], "reconciler -C sports apply 'p q.json'", id="a plan lies where it was written"
         ),
+        pytest.param(
+            ["plan", "sports", "--out", "p q.json"], "reconciler -C sports apply '../p q.json'", id="a plan is applied in its project"
+        ),
     ],
 )
 def test_the_line_means_the_same_project_and_environment(
@@ -451,14 +454,36 @@ def test_force_unlock_says_that_the_holder_is_at_work(project: Path, reconciler:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "step"),
+    ("args", "spoil", "why", "step"),
     [
-        pytest.param("manifests", "reconciler -C sports -e prod plan manifests --out ../later.json", id="stale: the same plan anew"),
-        pytest.param("plan", "reconciler plan --out later.json", id="changed: what it names decides nothing"),
+        pytest.param(
+            "-C sports apply ../later.json",
+            "manifests",
+            "the manifests changed since",
+            "reconciler -C sports -e prod plan manifests --out ../later.json",
+            id="stale: the same plan anew",
+        ),
+        pytest.param(
+            "-C sports apply ../later.json",
+            "plan",
+            "it was changed after it was saved",
+            "reconciler -C sports -e prod plan --out ../later.json",
+            id="changed: what it asks for decides nothing",
+        ),
+        pytest.param(
+            "apply later.json", "", "no reconciler.yaml; -C DIR names", "reconciler plan --out later.json", id="no project is named"
+        ),
     ],
 )
 def test_a_saved_plan_of_a_project_elsewhere(
-    spoil: str, step: str, project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+    args: str,
+    spoil: str,
+    why: str,
+    step: str,
+    project: Path,
+    reconciler: Command,
+    emulated: Emulated,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
     with (project / "reconciler.yaml").open("a") as file:
@@ -467,10 +492,10 @@ def test_a_saved_plan_of_a_project_elsewhere(
     assert reconciler("plan", "sports/manifests", "-e", "prod", "--out", "later.json").code == 0
     if spoil == "plan":
         Path("later.json").write_text(Path("later.json").read_text().replace("pull.example.com", "evil.example.com"))
-    else:
+    elif spoil:
         (project / "manifests/b.yaml").write_text(relay("b", title="b"), encoding="utf-8")
-    said = reconciler("apply", "later.json")
-    assert (said.code, next_of(said)) == (6, step)
+    said = reconciler(*args.split())
+    assert (said.code, why in said.err, next_of(said)) == (6, True, step), said.err
 
 
 def test_an_interrupt_names_the_run_too(project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -245,7 +245,9 @@ def plans() -> Iterator[Feed]:
         document = _saved.signed(json.loads(documents.dump(documents.plan(made, selection={"path": "."}))), ledger.key)
         whole = documents.dump(document).encode()
         file = folder / "plan.json"
-        scene = SimpleNamespace(ledger=lambda *, create: ledger, project=SimpleNamespace(workspace="sports", environment=""), clock=clock)
+        scene = SimpleNamespace(
+            ledger=lambda *, create: ledger, project=SimpleNamespace(workspace="sports", environment="", root=folder), clock=clock
+        )
 
         def taste(chance: random.Random) -> None:
             match chance.randrange(4):
@@ -265,7 +267,7 @@ def plans() -> Iterator[Feed]:
             with suppress(ValueError):
                 assert_harmless("\n".join(text.plan(documents.read_plan(found.document), LOOK)))
             try:
-                found.checked(cast(Any, scene), cast(Any, None), found.wish())
+                found.checked(cast(Any, scene), cast(Any, None), found.wish(folder))
             except Stale:
                 return
             raise AssertionError("a changed plan was taken")
