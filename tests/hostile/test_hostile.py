@@ -261,6 +261,8 @@ def plans() -> Iterator[Feed]:
                 case _:
                     data = bent(chance, whole.decode()).encode(errors="surrogatepass")
             file.write_bytes(data)
+            if not data:  # refused before it is a plan at all
+                return
             found = _saved.read(file)
             if found is None or found.document == document:
                 return
