@@ -229,9 +229,7 @@ class Engine:
 
     def _numbered(self, want: Desired, grave: Tombstone) -> Desired:
         """`want` in the incarnation that a create was sent for, and refused."""
-        identity = self._kind(want.address.kind).identity
-        tried = (replace(want, incarnation=number) for number in range(1, 100))
-        return next((one for one in tried if identity(one) == grave.identity), want)
+        return planner.numbered(want, grave.identity, self._kind(want.address.kind))
 
     def _in_place(self, want: Desired, entry: Entry | None, *, tried: bool) -> Desired:
         """`want` in the incarnation that the ledger knows, or in a later one that was tried."""
@@ -451,7 +449,7 @@ class Engine:
         want = next((want for want in self.wanted.desired if want.address == address), None)
         if want is None:
             raise UsageError(f"{address} is in no manifest", next_step="reconciler validate")
-        want = next(iter(self.wanted.resolve([want])))
+        want = planner.numbered(next(iter(self.wanted.resolve([want]))), id, self._kind(address.kind))
         world = self._observer.observe([want], {address: _claimed(want, id)} if id else {}, now=now)
         seen = world.seen.get(address) or Observed(address, Presence.ABSENT)
         if seen.presence is not Presence.LIVE or (id and seen.id != id):
@@ -491,22 +489,14 @@ class Engine:
         """
         now = self._clock.now()
         desired = list(self.wanted.resolve(list(self.wanted.desired)))
-        made: dict[Address, Entry] = {}
         with self.lock():
             entries = self._ledger.entries()
-            lost = [want for want in desired if want.address not in entries]
-            while lost:
-                found = {entry.address: entry for entry in self._found(lost, now)}
-                made.update(found)
-                # an identity is used once: behind a session that ended there may be a later one
-                lost = [
-                    replace(want, incarnation=want.incarnation + 1) for want in lost if (entry := found.get(want.address)) and entry.ended
-                ]
-            for entry in made.values():
+            made = list(self._found([want for want in desired if want.address not in entries], now))
+            for entry in made:
                 self._ledger.put(entry)
         entries = self._ledger.entries()
         world = self._observer.observe(self._chosen(self.wanted, entries, Options()), entries, now=now)
-        return list(made.values()), list(self._decide(world, desired, Options(), now).changes)
+        return made, list(self._decide(world, desired, Options(), now).changes)
 
     def _found(self, lost: Sequence[Desired], now: datetime) -> Iterator[Entry]:
         world = self._observer.observe(lost, {}, now=now, chosen=lambda _: False)
@@ -521,13 +511,16 @@ class Engine:
 
     def _entry_of(self, want: Desired, seen: Observed, now: datetime) -> Entry:
         return Entry(
+        kind, window = self._kind(want.address.kind), seen.window
+        if kind.scheduling is Scheduling.RUNNER and want.window and (window is None or window.overlaps(want.window)):
+            window = want.window  # what it was started for; the vendor tells only how long it ran
             address=want.address,
             account=want.account,
             id=seen.id,
-            identity=seen.identity or self._kind(want.address.kind).identity(want),
+            identity=seen.identity or kind.identity(want),
             incarnation=want.incarnation,
             applied=self._taken(seen, want),
-            window=seen.window,
+            window=window,
             started=seen.started,
             changed=now,
             **settling.policy(want),
@@ -642,7 +635,7 @@ def _claim(thing: str, holder: Desired | Stranger) -> timeline.Claim:
 
 
 def _claimed(want: Desired, id: str) -> Entry:
-    return Entry(address=want.address, account=want.account, id=id, identity="")
+    return Entry(address=want.address, account=want.account, id=id, identity="", incarnation=want.incarnation)
 
 
 def _valid_until(changes: Sequence[Change], now: datetime) -> datetime:

@@ -97,6 +97,27 @@ def decisions(cases: Iterable[Case]) -> Iterator[Change]:
         yield from _duplicates(case)
 
 
+def at_rest(case: Case) -> bool:
+    """Whether ours lives to the letter as it is wanted, not yet begun or on air in its very window: `decide` has nothing to say of it.
+
+    Most of most plans is like this, and is then spared the decision. Sessions never are: no read tells all of them.
+    """
+    want, seen, entry = case.want, case.seen, case.entry
+    if want is None or entry is None or case.intent is not None or seen.values is not want.values:
+        return False
+    if case.kind.scheduling is not Scheduling.VENDOR:
+        return False
+    if seen.presence is not Presence.LIVE or seen.match is not Match.LEDGER:
+        return False
+    window = want.window
+    if window is None or window.end is None or window != seen.window or case.now >= window.end:
+        return False
+    if seen.stage is not (Stage.ON_AIR if case.now >= window.start else Stage.WAITING):
+        return False
+    settled = entry.former is None and entry.address == want.address and entry.account == want.account
+    return settled and not (seen.unread or seen.also or seen.warnings)
+
+
 def held_back(changes: Sequence[Change]) -> list[Change]:
     """What depends on an object that is blocked and not there, or of which nothing certain is known, is blocked with it."""
     stuck = (one for one in changes if one.action is Action.BLOCKED and (one.unsettled or one.wanted in (Action.CREATE, Action.ADOPT)))
@@ -170,7 +191,7 @@ def _decided(case: Case) -> Change:
     if case.seen.match is Match.TWIN and case.seen.presence is Presence.LIVE:
         return _twin(case)
     if case.seen.match is Match.TWIN:
-        case = replace(case, seen=Observed(case.address, Presence.ABSENT))
+        case = replace(case, want=_after(case), seen=Observed(case.address, Presence.ABSENT))
     return _DECIDE[case.kind.scheduling](case)
 
 
@@ -303,6 +324,19 @@ def is_ours(case: Case) -> bool:
     """Whether what was seen, and stands in no ledger, is proven ours: by our mark, or because it is what is declared to the letter."""
     assert case.want is not None
     return case.seen.match is Match.MARK or (case.seen.match is Match.TWIN and not _seen_in_time(case).fields)
+
+def _after(case: Case) -> Desired | None:
+    """What is wanted, with the next number where the vendor shows that this one's identity has been used: it is never used again."""
+    want, seen, kind = case.want, case.seen, case.kind
+    used = want is not None and kind.scheduling is Scheduling.RUNNER and seen.presence is Presence.ENDED and seen.id == kind.identity(want)
+    return replace(want, incarnation=want.incarnation + 1) if want and used else want
+
+
+def numbered(want: Desired, identity: str, kind: Kind) -> Desired:
+    """`want` in the incarnation that has this identity; as it is where none has."""
+    tried = (replace(want, incarnation=number) for number in range(want.incarnation, 100))
+    return next((one for one in tried if kind.identity(one) == identity), want)
+
 
 
 def _unseen_yet(case: Case) -> bool:
@@ -743,6 +777,15 @@ def _change(
     action: Action,
     reason: str,
     *,
+def _namesakes(case: Case) -> tuple[str, ...]:
+    """What has the identity of one of ours and another body is told of, and never deleted: somebody may have copied ours, and gone on."""
+    seen = case.seen
+    if not seen.also or seen.same_body or case.intent is not None or seen.match not in (Match.LEDGER, Match.MARK):
+        return ()
+    names = ", ".join(seen.also)
+    return (f"{names}: under the name of {seen.id}, and not the same; nothing here touches it, delete it at the vendor",)
+
+
     wanted: Action | None = None,
     needs: Need | None = None,
     fields: tuple[FieldChange, ...] | None = None,
@@ -767,7 +810,7 @@ def _change(
         fields=case.fields if fields is None else fields,
         evidence=case.evidence,
         needs=needs,
-        warnings=(*warnings, *case.seen.warnings),
+        warnings=(*warnings, *case.seen.warnings, *_namesakes(case)),
         boundary=boundary or _boundary(case),
         desired=case.want,
         observed=case.seen,
@@ -864,8 +907,10 @@ def cases(
         if entry:
             taken.add(entry.address)
         here = seen.get(want.address) or Observed(want.address, Presence.ABSENT)
-        numbered, here = _following(want, here, kind, spent) if entry is None and spent else (want, here)
-        yield Case(want.address, kind, numbered, here, entry, intents.get(want.address), setting)
+        meant, here = _following(want, here, kind, spent) if entry is None and spent else (want, here)
+        if entry is None and here.match is Match.TWIN and kind.scheduling is Scheduling.RUNNER:
+            meant = numbered(meant, here.id, kind)  # the ledger was lost, and it had been started again
+        yield Case(want.address, kind, meant, here, entry, intents.get(want.address), setting)
     alive = {address for address, one in seen.items() if one.presence is Presence.LIVE}
     for address in sorted({*entries, *intents, *alive} - taken):
         kind = kind_of(address.kind)

@@ -100,6 +100,9 @@ def _shows(seen: Observed, desired: Values, intent: Intent, seal: Seal) -> bool:
 
 
 def _created(intent: Intent, seen: Observed, want: Desired | None, former: Entry | None) -> Entry:
+    window = intent.window or seen.window  # a session that is over by now tells only how long it ran
+    if seen.presence is Presence.LIVE and seen.window:
+        window = seen.window
     return Entry(
         address=intent.address,
         account=intent.account,
@@ -107,7 +110,7 @@ def _created(intent: Intent, seen: Observed, want: Desired | None, former: Entry
         identity=seen.identity or intent.identity,
         incarnation=intent.incarnation,
         applied=intent.desired,
-        window=seen.window or intent.window,
+        window=window,
         started=seen.started or intent.sent,
         changed=intent.sent,
         former=former,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, ClassVar, NamedTuple
@@ -207,7 +207,22 @@ class Session(Kind):
         calls = [self.look(query=one.identity.names) for candidates in named for one in candidates]
         answers = iter((yield Batch(tuple(calls)))) if calls else iter(())
         found = [[(one, read(next(answers), self.task_key)) for one in candidates] for candidates in named]
+        for lookup, readings in zip(ask, found, strict=True):
+            if lookup.want and [(one.match, seen.presence) for one, seen in readings] == [(Match.TWIN, Presence.ENDED)]:
+                readings[:] = [(yield from self._latest(lookup.want, readings[0]))]
         return Survey([self._observed(lookup, readings) for lookup, readings in zip(ask, found, strict=True)])
+
+    def _latest(self, want: Desired, ended: tuple[_Candidate, Reading]) -> Steps[tuple[_Candidate, Reading]]:
+        """The ledger knows nothing of a task that ended: it may have been started again, under the next number."""
+        while True:
+            want = replace(want, incarnation=want.incarnation + 1)
+            identity = self._wanted(want)
+            seen = yield from self._look_at(identity)
+            if seen.presence is Presence.ABSENT:
+                return ended
+            ended = _Candidate(identity, Match.TWIN, want.incarnation), seen
+            if seen.presence is not Presence.ENDED:
+                return ended
 
     def _candidates(self, lookup: Lookup) -> list[_Candidate]:
         """Nearly always one: a create without a known result, then what the ledger holds, then what is wanted."""

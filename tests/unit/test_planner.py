@@ -332,6 +332,23 @@ EARLIER = Window(NOW - HOUR, NOW + timedelta(minutes=30))  # on air now; WINDOWS
 
 @pytest.mark.parametrize(
     ("policy", "allow", "expected"),
+@pytest.mark.parametrize("match", [Match.LEDGER, Match.MARK])
+def test_what_has_the_name_of_ours_and_another_body_is_told_of_and_left(match: Match) -> None:
+    seen = live(Stage.WAITING, window=WINDOWS[Phase.UPCOMING], match=match, also=("id-2", "id-3"))
+    change = decide(VENDOR, wanted(Phase.UPCOMING), seen, entry() if match is Match.LEDGER else None)
+    assert change.warnings == ("id-2, id-3: under the name of id-1, and not the same; nothing here touches it, delete it at the vendor",)
+    same = decide(VENDOR, wanted(Phase.UPCOMING), replace(seen, same_body=True), entry())
+    assert not same.warnings, "an exact copy is deleted"
+
+
+@pytest.mark.parametrize("protect", [False, True])
+def test_what_ended_early_and_is_not_to_be_joined_late_is_left_also_where_it_is_protected(protect: bool) -> None:
+    ended = live(Stage.ENDED, window=WINDOWS[Phase.ON_AIR])
+    change = decide(VENDOR, wanted(Phase.ON_AIR, late=Late.SKIP, life=Lifecycle(protect=protect)), ended, entry(WINDOWS[Phase.ON_AIR]))
+    assert change.action is Action.NOOP
+    assert change.reason == "the vendor ended it early; late: skip"
+
+
     [
         (OnAirChange.DEFER, (), Action.WAIT),
         (OnAirChange.REFUSE, (), Action.BLOCKED),

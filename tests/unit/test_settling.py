@@ -125,6 +125,9 @@ def test_what_the_vendor_tells_of_a_create_outweighs_what_was_sent() -> None:
     sent = intent(Verb.CREATE, window=WINDOW)
     verdict = settle(sent, told, entry=None, want=None, desired=None, seal=seal, now=NOW, create_first=True)
     assert verdict.entry == Entry(HERE, "default", "id-1", "whole", window=LONGER, started=told.started, changed=NOW)
+    over = settle(sent, replace(told, presence=Presence.ENDED), entry=None, want=None, desired=None, seal=seal, now=NOW)
+    assert over.entry is not None
+    assert over.entry.window == WINDOW, "what is over tells how long it ran, not what for"
     untold = settle(sent, MARKED, entry=None, want=None, desired=None, seal=seal, now=NOW)
     assert untold.entry is not None
     assert untold.entry.window == WINDOW
