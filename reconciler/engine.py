@@ -283,9 +283,10 @@ class Engine:
         setting = planner.Setting(
             now=now, seal=self._ledger.seal, allow_on_air=options.allow_on_air, destroy=options.destroy, min_lead=self._min_lead
         )
-        cases = planner.cases(desired, world.seen, world.entries, world.intents, self._kinds, setting)
-        kept, unchanged = [], 0
-        for change in planner.decisions(cases):
+        cases = list(planner.cases(desired, world.seen, world.entries, world.intents, self._kinds, setting))
+        restless = cases if options.keep_unchanged else [case for case in cases if not planner.at_rest(case)]
+        kept, unchanged = [], len(cases) - len(restless)
+        for change in planner.decisions(restless):
             if change.action is Action.NOOP and not options.keep_unchanged and not change.warnings:
                 unchanged += 1
             else:
@@ -510,10 +511,10 @@ class Engine:
                 yield replace(self._entry_of(want, seen, now), ended=True)
 
     def _entry_of(self, want: Desired, seen: Observed, now: datetime) -> Entry:
-        return Entry(
         kind, window = self._kind(want.address.kind), seen.window
         if kind.scheduling is Scheduling.RUNNER and want.window and (window is None or window.overlaps(want.window)):
             window = want.window  # what it was started for; the vendor tells only how long it ran
+        return Entry(
             address=want.address,
             account=want.account,
             id=seen.id,

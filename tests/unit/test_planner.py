@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -100,6 +101,48 @@ def decide(kind: Kind, want: Desired | None, seen: Observed, known: Entry | None
 DIFFERENT = {"title": "b", "enabled": True}
 MOVED = {"title": "a", "enabled": True, "source": "new"}
 OTHER_GROUP = {"title": "a", "enabled": True, "group": "g2"}
+
+
+@pytest.mark.parametrize("kind", [VENDOR, RUNNER, RETRO], ids=lambda kind: kind.scheduling.value)
+@pytest.mark.parametrize("phase", [None, *Phase])
+@pytest.mark.parametrize("stage", list(Stage))
+def test_what_is_at_rest_is_what_would_be_left_alone_without_a_word(kind: Thing, phase: Phase | None, stage: Stage) -> None:
+    want = wanted(phase)
+    sent = Intent("i-1", HERE, "default", Verb.UPDATE, "Update", "identity", 1, NOW, NOW + HOUR)
+    seen_as = [
+        Observed(HERE, presence, id, values, unread, window, stage, match, also, same_body, warnings=warnings)
+        for presence in Presence
+        for id, values, unread, match, also, same_body, warnings in [
+            ("id-1", want.values, frozenset(), Match.LEDGER, (), False, ()),
+            ("id-0", want.values, frozenset(), Match.LEDGER, (), False, ()),
+            ("id-1", DIFFERENT, frozenset(), Match.LEDGER, (), False, ()),
+            ("id-1", want.values, frozenset({"title"}), Match.LEDGER, (), False, ()),
+            ("id-1", want.values, frozenset(), Match.MARK, (), False, ()),
+            ("id-1", want.values, frozenset(), Match.TWIN, (), False, ()),
+            ("id-1", want.values, frozenset(), Match.LEDGER, ("id-2",), True, ()),
+            ("id-1", want.values, frozenset(), Match.LEDGER, ("id-2",), False, ()),
+            ("id-1", want.values, frozenset(), Match.LEDGER, (), False, ("a warning",)),
+        ]
+        for window in {want.window, None, *WINDOWS.values()}
+    ]
+    known_as = [
+        None,
+        entry(want.window),
+        entry(WINDOWS[Phase.UPCOMING]),
+        entry(want.window, changed=NOW, protect=True),
+        entry(want.window, former=replace(entry(), id="id-0")),
+        replace(entry(want.window), account="other"),
+        replace(entry(want.window), address=Address("Thing", "earlier")),
+    ]
+    resting = 0
+    for seen, known, intent in itertools.product(seen_as, known_as, (None, sent)):
+        case = planner.Case(HERE, kind, want, seen, known, intent, SETTING)
+        if planner.at_rest(case):
+            (change,) = planner.decisions([case])
+            assert (change.action, change.warnings) == (Action.NOOP, ()), f"{seen} {known}"
+            resting += 1
+    calm = {Stage.WAITING: (Phase.BEYOND, Phase.UPCOMING, Phase.IMMINENT), Stage.ON_AIR: (Phase.ON_AIR,)}
+    assert bool(resting) is (kind is VENDOR and phase in calm.get(stage, ()))
 
 
 @pytest.mark.parametrize(
@@ -285,6 +328,23 @@ def test_a_removal_holds_until_its_object_goes_on_air_or_ends(window: Window | N
     assert decide(VENDOR, None, live(Stage.WAITING, window=window), entry(window)).boundary == until
 
 
+@pytest.mark.parametrize("match", [Match.LEDGER, Match.MARK])
+def test_what_has_the_name_of_ours_and_another_body_is_told_of_and_left(match: Match) -> None:
+    seen = live(Stage.WAITING, window=WINDOWS[Phase.UPCOMING], match=match, also=("id-2", "id-3"))
+    change = decide(VENDOR, wanted(Phase.UPCOMING), seen, entry() if match is Match.LEDGER else None)
+    assert change.warnings == ("id-2, id-3: under the name of id-1, and not the same; nothing here touches it, delete it at the vendor",)
+    same = decide(VENDOR, wanted(Phase.UPCOMING), replace(seen, same_body=True), entry())
+    assert not same.warnings, "an exact copy is deleted"
+
+
+@pytest.mark.parametrize("protect", [False, True])
+def test_what_ended_early_and_is_not_to_be_joined_late_is_left_also_where_it_is_protected(protect: bool) -> None:
+    ended = live(Stage.ENDED, window=WINDOWS[Phase.ON_AIR])
+    change = decide(VENDOR, wanted(Phase.ON_AIR, late=Late.SKIP, life=Lifecycle(protect=protect)), ended, entry(WINDOWS[Phase.ON_AIR]))
+    assert change.action is Action.NOOP
+    assert change.reason == "the vendor ended it early; late: skip"
+
+
 def test_a_twin_blocks_with_the_command_that_adopts_it() -> None:
     change = decide(VENDOR, wanted(Phase.UPCOMING), live(Stage.WAITING, match=Match.TWIN))
     assert change.action is Action.BLOCKED
@@ -332,23 +392,6 @@ EARLIER = Window(NOW - HOUR, NOW + timedelta(minutes=30))  # on air now; WINDOWS
 
 @pytest.mark.parametrize(
     ("policy", "allow", "expected"),
-@pytest.mark.parametrize("match", [Match.LEDGER, Match.MARK])
-def test_what_has_the_name_of_ours_and_another_body_is_told_of_and_left(match: Match) -> None:
-    seen = live(Stage.WAITING, window=WINDOWS[Phase.UPCOMING], match=match, also=("id-2", "id-3"))
-    change = decide(VENDOR, wanted(Phase.UPCOMING), seen, entry() if match is Match.LEDGER else None)
-    assert change.warnings == ("id-2, id-3: under the name of id-1, and not the same; nothing here touches it, delete it at the vendor",)
-    same = decide(VENDOR, wanted(Phase.UPCOMING), replace(seen, same_body=True), entry())
-    assert not same.warnings, "an exact copy is deleted"
-
-
-@pytest.mark.parametrize("protect", [False, True])
-def test_what_ended_early_and_is_not_to_be_joined_late_is_left_also_where_it_is_protected(protect: bool) -> None:
-    ended = live(Stage.ENDED, window=WINDOWS[Phase.ON_AIR])
-    change = decide(VENDOR, wanted(Phase.ON_AIR, late=Late.SKIP, life=Lifecycle(protect=protect)), ended, entry(WINDOWS[Phase.ON_AIR]))
-    assert change.action is Action.NOOP
-    assert change.reason == "the vendor ended it early; late: skip"
-
-
     [
         (OnAirChange.DEFER, (), Action.WAIT),
         (OnAirChange.REFUSE, (), Action.BLOCKED),
