@@ -239,7 +239,8 @@ def _seen_in_time(case: Case) -> Case:
         unread = frozenset({""}) if seen.presence is Presence.UNKNOWN else seen.unread
         fields = diff.differences(want.values, seen.values, seal=case.setting.seal, unread=unread, applied=applied)
         if case.kind.scheduling is Scheduling.VENDOR:
-            fields += _window_differences(want.window, live, compare_start=not begun, now=case.now)
+            told = _window_differences(want.window, live or _applied_window(case), compare_start=not begun, now=case.now)
+            fields += told if live else [replace(one, evidence=Evidence.LEDGER) for one in told]
         if fields:
             known = replace(seen, values=diff.filled(seen.values, unread=seen.unread, applied=applied))
             fields = [replace(one, replace=case.kind.replaces(one.path, want, known) or _restarts(one, seen)) for one in fields]
@@ -254,6 +255,10 @@ def _later(want: Window | None, live: Window | None, now: datetime) -> bool:
 def _restarts(change: FieldChange, seen: Observed) -> bool:
     """What is on air cannot begin again: a start is compared there only when the wanted window is a later one."""
     return change.path == "schedule.start" and seen.stage is Stage.ON_AIR
+
+
+def _applied_window(case: Case) -> Window | None:
+    return case.entry.window if case.entry else None
 
 
 def _window_differences(want: Window | None, live: Window | None, *, compare_start: bool, now: datetime) -> list[FieldChange]:
@@ -320,11 +325,6 @@ def _twin(case: Case) -> Change:
     )
 
 
-def is_ours(case: Case) -> bool:
-    """Whether what was seen, and stands in no ledger, is proven ours: by our mark, or because it is what is declared to the letter."""
-    assert case.want is not None
-    return case.seen.match is Match.MARK or (case.seen.match is Match.TWIN and not _seen_in_time(case).fields)
-
 def _after(case: Case) -> Desired | None:
     """What is wanted, with the next number where the vendor shows that this one's identity has been used: it is never used again."""
     want, seen, kind = case.want, case.seen, case.kind
@@ -337,6 +337,11 @@ def numbered(want: Desired, identity: str, kind: Kind) -> Desired:
     tried = (replace(want, incarnation=number) for number in range(want.incarnation, 100))
     return next((one for one in tried if kind.identity(one) == identity), want)
 
+
+def is_ours(case: Case) -> bool:
+    """Whether what was seen, and stands in no ledger, is proven ours: by our mark, or because it is what is declared to the letter."""
+    assert case.want is not None
+    return case.seen.match is Match.MARK or (case.seen.match is Match.TWIN and not _seen_in_time(case).fields)
 
 
 def _unseen_yet(case: Case) -> bool:
@@ -692,11 +697,11 @@ def _late(case: Case, action: Action, reason: str) -> Change:
     timing = case.want.timing if case.want else None
     if timing is None:
         return _change(case, action, reason)
+    if timing.late is Late.SKIP:
+        return _noop(case, f"{reason}; late: skip", warn=True)
     if action is Action.REPLACE and case.want and case.want.lifecycle.protect:
         return _protected(case, action)
     missed = duration_text(timedelta(seconds=int((case.now - timing.window.start).total_seconds())))
-    if timing.late is Late.SKIP:
-        return _noop(case, f"{reason}; late: skip", warn=True)
     if timing.late is Late.FAIL:
         return _change(
             case,
@@ -772,11 +777,6 @@ def _duplicates(case: Case) -> list[Change]:
     ]
 
 
-def _change(
-    case: Case,
-    action: Action,
-    reason: str,
-    *,
 def _namesakes(case: Case) -> tuple[str, ...]:
     """What has the identity of one of ours and another body is told of, and never deleted: somebody may have copied ours, and gone on."""
     seen = case.seen
@@ -786,6 +786,11 @@ def _namesakes(case: Case) -> tuple[str, ...]:
     return (f"{names}: under the name of {seen.id}, and not the same; nothing here touches it, delete it at the vendor",)
 
 
+def _change(
+    case: Case,
+    action: Action,
+    reason: str,
+    *,
     wanted: Action | None = None,
     needs: Need | None = None,
     fields: tuple[FieldChange, ...] | None = None,
