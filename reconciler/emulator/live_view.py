@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
 from typing import Any
+from urllib.parse import quote
 
 from reconciler.emulator import gateway
 from reconciler.emulator.core import Request, Response, World
@@ -185,6 +186,8 @@ def item(record: Mapping[str, Any], version: int, world: World) -> dict[str, Any
         shown["Watermark"] = {"Picture": "", "RelativePosX": 0, "RelativePosY": 0, "Ratio": 0}
     if style == "absent":
         shown = {name: value for name, value in shown.items() if value not in ("", None) and value != []}
+    if style == "omitted":
+        shown = {name: value for name, value in shown.items() if value}
     if world.switch("live.extra_fields") == "on":
         shown["Owner"] = {"Kind": "emulator"}
     return shown
@@ -218,7 +221,7 @@ def _file(each: Mapping[str, Any], style: str, world: World) -> dict[str, Any]:
     for name in ("StartOffset", "EndOffset"):
         if each.get(name) is not None:
             shown[name] = _float(each[name], world)
-        elif style != "absent":
+        elif style not in ("absent", "omitted"):
             shown[name] = 0 if style == "zero" else None
     return shown
 
@@ -236,8 +239,10 @@ def _destination(body: Mapping[str, Any], world: World) -> str:
     address = destination(body)
     if not body.get("DstAddr") and world.switch("live.dst_echo") == "query":
         address += "?volcSecret=0f1e2d3c&volcTime=1767225600"
-    head, mark, _ = address.partition("?")
-    return f"{head}?***" if mark and world.switch("live.dst_query") == "masked" else address
+    head, mark, query = address.partition("?")
+    if mark and world.switch("live.dst_query") == "masked":
+        return f"{head}?***"
+    return f"{head}?{quote(query, safe='=&%')}" if mark and world.switch("live.dst_query") == "quoted" else address
 
 
 def _watermark(sent: Mapping[str, Any], world: World) -> dict[str, Any]:
@@ -261,6 +266,8 @@ def _float(value: float, world: World) -> float:
 
 
 def _time(seconds: int, world: World) -> str:
+    if world.switch("live.time_style") == "untold":
+        return ""
     if world.switch("live.time_style") == "Z":
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}Z"
     return f"{datetime.fromtimestamp(seconds, _BEIJING):%Y-%m-%dT%H:%M:%S}+08:00"

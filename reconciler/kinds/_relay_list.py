@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Any
+from urllib.parse import unquote
 
 from reconciler import wire
 from reconciler.errors import Unavailable, VendorError
@@ -80,6 +81,8 @@ class Task:
     def _read(self) -> Values:
         values = wire.decode(RelaySpec, _plain(self.row))
         values["source"] = with_defaults(mapping(values.get("source")))
+        if self.row.get("PreDownload") is None:
+            values["source"].pop("preload", None)  # left out, it may be false as well as the vendor's default
         if not mappings(self.row.get("VodSrcAddrs")):
             for file in values["source"].get("files", ()):
                 del file["endOffset"]  # nothing in the legacy form tells it
@@ -112,7 +115,7 @@ class Task:
         group = row.get("GroupName")
         start, end = _moment(row.get("StartTime")), _moment(row.get("EndTime"))
         return cls(
-            id=row["TaskId"],
+            id=str(row["TaskId"]),
             title=str(row.get("Title") or ""),
             group=(group or "default") if isinstance(group, str) else None,
             stage=next(stages, Stage.NONE),
@@ -159,13 +162,15 @@ def _whole(value: Any) -> int:
 
 
 def _moment(raw: Any) -> datetime | None:
-    """RFC 3339 with any offset, or with none, which is UTC by the vendor's page, or Unix seconds; None for what is no instant."""
+    """RFC 3339 with any offset, or with none, which is UTC by the vendor's page, or Unix seconds; None for no instant, or 0001-01-01."""
     told = wire.number(raw)
     try:
         if isinstance(told, str):
-            found = datetime.fromisoformat(told)
-            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-        return datetime.fromtimestamp(told, UTC) if isinstance(told, int) and told else None
+            read = datetime.fromisoformat(told.upper())
+            found = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+        else:
+            found = datetime.fromtimestamp(told if isinstance(told, int) else 0, UTC)
+        return found if found.timestamp() > 0 else None
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -182,7 +187,7 @@ class Page:
     def of(cls, body: Any) -> Page:
         rows = mappings(mapping(body).get("List"))
         total = wire.number(mapping(mapping(body).get("Pagination")).get("TotalCount"))
-        tasks = [Task.of(row) for row in rows if isinstance(row.get("TaskId"), str)]
+        tasks = [Task.of(row) for row in rows if isinstance(row.get("TaskId"), str | int)]
         return cls(tasks, len(rows), total if isinstance(total, int) else None)
 
 
@@ -448,13 +453,32 @@ def _masked(url: Url) -> bool:
 
 
 def _hidden(declared: object, live: object) -> bool:
-    """Whether a URL cannot be compared: ours was not resolved, or the vendor masked theirs."""
-    return isinstance(live, Url) and ((isinstance(declared, Url) and not declared.known) or (declared is not None and _masked(live)))
+    """Whether a URL cannot be compared: ours was not resolved, or the vendor masked theirs, left its query out or spells it otherwise."""
+    if not isinstance(live, Url) or declared is None:
+        return False
+    if isinstance(declared, Url) and not declared.known:
+        return True
+    return _masked(live) or (isinstance(declared, Url) and _respelt(declared.reveal(), live.reveal()))
+
+
+def _respelt(ours: str, theirs: str) -> bool:
+    """Whether theirs is ours with other percent signs, another case of the host, the default port, or without its query."""
+    if ours == theirs:
+        return False
+    here, there = _spelt(ours), _spelt(theirs)
+    return here == there or (not there[-1] and here[:-1] == there[:-1])
+
+
+def _spelt(url: str) -> tuple[str, ...]:
+    plain = unquote(url)
+    return plain.partition("://")[2].partition("/")[0].rpartition("@")[0], *Ingest.of(plain)
 
 
 def _compare_source(values: dict[str, Any], declared: Values, unread: set[str]) -> None:
     live = values["source"] = dict(values["source"])
     ours = mapping(declared.get("source"))
+    if "files" in live and "preload" not in live:
+        unread.add("source.preload")
     if _hidden(ours.get("url"), live.get("url")):
         del live["url"]
         unread.add("source.url")
@@ -488,7 +512,9 @@ def _compare_destination(values: dict[str, Any], declared: Values, unread: set[s
         unread.add("destination.url")
     elif isinstance(url, Url):
         here = Ingest.of(url.reveal())
-        if (here.scheme, here.key) != (there.scheme, there.key):
+        if _respelt(url.reveal(), live.reveal()):
+            unread.add("destination.url")
+        elif (here.scheme, here.key) != (there.scheme, there.key):
             values["destination"] = {"url": live}
         elif here.query and (not there.query or _masked(live)):
             unread.add("destination.url")  # the same place, its key not returned: the ledger knows which key was sent

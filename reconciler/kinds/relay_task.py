@@ -152,8 +152,9 @@ class RelayTask(Kind):
                 "EndTime": scalars.unix_seconds(end),
             }
         )
-        id = mapping(reply.body).get("TaskId")
-        if not isinstance(id, str) or not id:
+        told = mapping(reply.body).get("TaskId")
+        id = str(told) if isinstance(told, str | int) and told else ""
+        if not id:
             raise OutcomeUnknown(
                 f"{CREATE.action} answered without a TaskId",
                 action=CREATE.action,

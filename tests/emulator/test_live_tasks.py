@@ -232,7 +232,10 @@ def test_the_published_sample_item() -> None:
 ECHO: list[Any] = [
     ("time_style", "+08:00", relay(), "StartTime", "2026-01-01T20:00:00+08:00"),
     ("time_style", "Z", relay(), "StartTime", "2026-01-01T12:00:00Z"),
+    ("time_style", "untold", relay(), "EndTime", ""),
     ("null_style", "null", relay(), "VodSrcAddrs", None),
+    ("null_style", "omitted", files(PreDownload=0), "PreDownload", "no key"),
+    ("null_style", "omitted", files(PreDownload=1), "PreDownload", 1),
     ("null_style", "absent", relay(), "VodSrcAddrs", "no key"),
     ("null_style", "absent", relay(), "CallbackURL", "no key"),
     ("null_style", "absent", relay(), "Type", 0),
@@ -264,6 +267,7 @@ ECHO: list[Any] = [
     ("dst_echo", "query", relay(DstAddr=None, Domain="d.example", App="a", Stream="s"), "DstAddr",
      "rtmp://d.example/a/s?volcSecret=0f1e2d3c&volcTime=1767225600"),
     ("dst_query", "kept", relay(DstAddr="rtmp://d.example/a/s?key=1"), "DstAddr", "rtmp://d.example/a/s?key=1"),
+    ("dst_query", "quoted", relay(DstAddr="rtmp://d.example/a/s?key=1/2&t=3"), "DstAddr", "rtmp://d.example/a/s?key=1%2F2&t=3"),
     ("dst_query", "masked", relay(DstAddr="rtmp://d.example/a/s?key=1"), "DstAddr", "rtmp://d.example/a/s?***"),
     ("extra_fields", "on", relay(), "TaskStatus", 2),
     ("extra_fields", "off", relay(), "TaskStatus", "no key"),

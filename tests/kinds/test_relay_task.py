@@ -588,6 +588,67 @@ def test_a_masked_or_unresolved_source_is_left_to_the_ledger():
     assert "url" not in live.values["source"]
 
 
+@pytest.mark.parametrize(
+    ("path", "ours", "theirs"),
+    [
+        ("source.url", "http://pull.example.com/live/s.flv?t=a/b", "http://pull.example.com/live/s.flv?t=a%2Fb"),
+        ("source.url", "http://pull.example.com/live/a%20b.flv", "http://pull.example.com/live/a b.flv"),
+        ("source.url", "http://pull.example.com/live/s.flv", "http://PULL.example.com:80/live/s.flv"),
+        ("source.url", "http://pull.example.com/live/s.flv?t=1", "http://pull.example.com/live/s.flv"),
+        ("destination.url", "rtmp://push.example.com/live/s?k=a+b/c=", "rtmp://push.example.com/live/s?k=a%2Bb%2Fc%3D"),
+        ("destination.url", "rtmp://push.example.com/live/a%20b", "rtmp://push.example.com/live/a b"),
+        ("callbackUrl", "https://ops.example.com/cb?u=a/b", "https://ops.example.com/cb?u=a%2Fb"),
+    ],
+)
+def test_a_url_that_comes_back_in_another_spelling_is_left_to_the_ledger(path, ours, theirs):
+    part, _, key = path.partition(".")
+    spelt = lambda url: desired({**LIVE, part: {key: url} if key else url})  # noqa: E731
+    wire_name = {"source.url": "SrcAddr", "destination.url": "DstAddr", "callbackUrl": "CallbackURL"}[path]
+    want, edited = spelt(ours), spelt(ours + "9")
+    shown = row(want, **{wire_name: theirs})
+    assert changes(want, seen([shown], want, entry=entry(want, "t1")), want.values) == []
+    assert changes(edited, seen([shown], edited, entry=entry(want, "t1")), want.values) == [f"spec.{path}"]
+    elsewhere = seen([{**shown, wire_name: theirs.replace("example", "elsewhere")}], want, entry=entry(want, "t1"))
+    assert changes(want, elsewhere, want.values) == [f"spec.{path}"]
+
+
+def test_somebody_elses_user_name_in_a_source_is_no_other_spelling():
+    want = desired({**LIVE, "source": {"url": "http://me:1@pull.example.com/live/s.flv"}})
+    shown = row(want, SrcAddr="http://me:2@pull.example.com/live/s.flv")
+    assert changes(want, seen([shown], want, entry=entry(want, "t1")), want.values) == ["spec.source.url"]
+
+
+@pytest.mark.parametrize("preload", [True, False])
+@pytest.mark.parametrize("told", ["null", "left out"])
+def test_a_preload_that_is_not_told_may_be_either(preload, told):
+    want = desired({**VOD, "source": {**VOD["source"], "preload": preload}})
+    edited = desired({**VOD, "source": {**VOD["source"], "preload": not preload}})
+    shown = {**row(want), "PreDownload": None}
+    if told == "left out":
+        del shown["PreDownload"]
+    assert changes(want, seen([shown], want, entry=entry(want, "t1")), want.values) == []
+    assert changes(edited, seen([shown], edited, entry=entry(want, "t1")), want.values) == ["spec.source.preload"]
+
+
+@pytest.mark.parametrize("told", ["0001-01-01T00:00:00Z", "1970-01-01T08:00:00+08:00", "", None, 0, "0", "soon"])
+def test_what_is_no_time_is_no_window(told):
+    want = desired(LIVE)
+    live = seen([row(want, StartTime=told, EndTime=told)], want)
+    assert (live.window, live.warnings) == (None, ("the vendor's list tells no time for it",))
+
+
+def test_small_letters_are_a_time_too():
+    want = desired(LIVE)
+    assert seen([row(want, StartTime="2026-12-01t00:00:00z")], want).window == want.window
+
+
+def test_an_id_may_be_a_number():
+    want = desired(LIVE)
+    id, _ = drive(KIND.create(want), lambda call: {"TaskId": 7300000000000000001})
+    assert id == "7300000000000000001"
+    assert seen([row(want, id=7300000000000000001)], want).id == id
+
+
 def test_what_the_list_does_not_tell_is_left_to_the_ledger():
     spec = {
         "source": LIVE["source"], "destination": {"url": "rtmp://push.example.com/live/s?key=${env:K}"}, "callbackUrl": "https://o/?t=${env:T}",
@@ -970,7 +1031,7 @@ def test_a_task_that_is_not_enabled_is_created_and_stopped():
     assert calls(steps)[1].body == {"TaskId": "t9", "GroupName": "default"}
 
 
-@pytest.mark.parametrize("answer", [None, {}, {"TaskId": ""}, {"TaskId": 7}])
+@pytest.mark.parametrize("answer", [None, {}, {"TaskId": ""}, {"TaskId": 0}, {"TaskId": ["t1"]}])
 def test_a_create_without_an_id_is_of_unknown_outcome(answer):
     with pytest.raises(OutcomeUnknown):
         drive(KIND.create(desired(LIVE)), [answer])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -100,6 +101,48 @@ def decide(kind: Kind, want: Desired | None, seen: Observed, known: Entry | None
 DIFFERENT = {"title": "b", "enabled": True}
 MOVED = {"title": "a", "enabled": True, "source": "new"}
 OTHER_GROUP = {"title": "a", "enabled": True, "group": "g2"}
+
+
+@pytest.mark.parametrize("kind", [VENDOR, RUNNER, RETRO], ids=lambda kind: kind.scheduling.value)
+@pytest.mark.parametrize("phase", [None, *Phase])
+@pytest.mark.parametrize("stage", list(Stage))
+def test_what_is_at_rest_is_what_would_be_left_alone_without_a_word(kind: Thing, phase: Phase | None, stage: Stage) -> None:
+    want = wanted(phase)
+    sent = Intent("i-1", HERE, "default", Verb.UPDATE, "Update", "identity", 1, NOW, NOW + HOUR)
+    seen_as = [
+        Observed(HERE, presence, id, values, unread, window, stage, match, also, same_body, warnings=warnings)
+        for presence in Presence
+        for id, values, unread, match, also, same_body, warnings in [
+            ("id-1", want.values, frozenset(), Match.LEDGER, (), False, ()),
+            ("id-0", want.values, frozenset(), Match.LEDGER, (), False, ()),
+            ("id-1", DIFFERENT, frozenset(), Match.LEDGER, (), False, ()),
+            ("id-1", want.values, frozenset({"title"}), Match.LEDGER, (), False, ()),
+            ("id-1", want.values, frozenset(), Match.MARK, (), False, ()),
+            ("id-1", want.values, frozenset(), Match.TWIN, (), False, ()),
+            ("id-1", want.values, frozenset(), Match.LEDGER, ("id-2",), True, ()),
+            ("id-1", want.values, frozenset(), Match.LEDGER, ("id-2",), False, ()),
+            ("id-1", want.values, frozenset(), Match.LEDGER, (), False, ("a warning",)),
+        ]
+        for window in {want.window, None, *WINDOWS.values()}
+    ]
+    known_as = [
+        None,
+        entry(want.window),
+        entry(WINDOWS[Phase.UPCOMING]),
+        entry(want.window, changed=NOW, protect=True),
+        entry(want.window, former=replace(entry(), id="id-0")),
+        replace(entry(want.window), account="other"),
+        replace(entry(want.window), address=Address("Thing", "earlier")),
+    ]
+    resting = 0
+    for seen, known, intent in itertools.product(seen_as, known_as, (None, sent)):
+        case = planner.Case(HERE, kind, want, seen, known, intent, SETTING)
+        if planner.at_rest(case):
+            (change,) = planner.decisions([case])
+            assert (change.action, change.warnings) == (Action.NOOP, ()), f"{seen} {known}"
+            resting += 1
+    calm = {Stage.WAITING: (Phase.BEYOND, Phase.UPCOMING, Phase.IMMINENT), Stage.ON_AIR: (Phase.ON_AIR,)}
+    assert bool(resting) is (kind is VENDOR and phase in calm.get(stage, ()))
 
 
 @pytest.mark.parametrize(
@@ -342,6 +385,16 @@ def test_the_start_is_compared_until_it_has_begun() -> None:
     ahead = Window(NOW + timedelta(seconds=2), NOW + HOUR)  # another runner's clock let it join, and the vendor shows it on air
     change = decide(VENDOR, wanted(Phase.ON_AIR), live(Stage.ON_AIR, window=ahead), entry(ahead))
     assert (change.action, change.warnings) == (Action.NOOP, ())
+
+
+def test_a_window_that_the_vendor_does_not_tell_is_compared_with_the_one_last_applied() -> None:
+    now, longer = WINDOWS[Phase.UPCOMING], Window(WINDOWS[Phase.UPCOMING].start, NOW + 3 * HOUR)
+    untold = live(Stage.WAITING)
+    assert decide(VENDOR, wanted(Phase.UPCOMING), untold, entry(now)).action is Action.NOOP
+    change = decide(VENDOR, wanted(Phase.UPCOMING), untold, entry(longer))
+    assert (change.action, change.evidence) == (Action.UPDATE, Evidence.LEDGER)
+    assert [(one.path, one.before, one.after) for one in change.fields] == [("schedule.end", longer.end, now.end)]
+    assert decide(VENDOR, wanted(Phase.UPCOMING), untold).fields == (), "nothing is known of it"
 
 
 EARLIER = Window(NOW - HOUR, NOW + timedelta(minutes=30))  # on air now; WINDOWS[UPCOMING] begins half an hour after its end
