@@ -64,6 +64,11 @@ def instant(text: str) -> datetime:
         raise ValueError(f"{text!r} is not a date-time: {wrong}") from None
 
 
+def instant_text(when: datetime) -> str:
+    """`2026-12-01T00:00:00Z`: an instant as sentences tell it, in UTC and whole seconds; what shows them puts it into the display zone."""
+    return f"{when:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def local(text: str) -> datetime:
     """A local date-time without an offset, naive."""
     found = _INSTANT.fullmatch(text)

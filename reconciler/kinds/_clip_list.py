@@ -20,6 +20,7 @@ from reconciler.kinds._calls import Operation, mapping, mappings
 from reconciler.kinds._clip_spec import ClipSpec, load_moment
 from reconciler.kinds._marks import fingerprint
 from reconciler.model import Desired, Lookup, Match, Pause, Presence, Reply, Stage, Steps, Values, Verb
+from reconciler.scalars import instant_text
 
 VENDOR = "livepeer"
 ASSETS = Operation(VENDOR, "GET /asset", "GET", "/asset", safe=True)
@@ -178,7 +179,7 @@ class Session:
         return self.start - tolerance <= start and end <= self.end + tolerance
 
     def __str__(self) -> str:
-        return f"{self.id} ({self.start:%Y-%m-%dT%H:%M:%SZ} to {self.end:%Y-%m-%dT%H:%M:%SZ})"
+        return f"{self.id} ({_span(self.start, self.end)})"
 
 
 def sessions_of(playback_id: str) -> Steps[list[Session]]:
@@ -204,6 +205,34 @@ def sessions_of(playback_id: str) -> Steps[list[Session]]:
     return found
 
 
+def _span(start: datetime, end: datetime) -> str:
+    return f"{instant_text(start)} to {instant_text(end)}"
+
+
+def doubt(sessions: Sequence[Session], want: Desired) -> str:
+    """What is wrong with the window for certain, in words; "" while a session that may still be on air could make it right."""
+    start, end, id = want.values["start"], want.values["end"], want.values.get("sessionId")
+    if not sessions or (id is None and all(session.end < end for session in sessions)):
+        return ""
+    if id is None:
+        try:
+            covering(sessions, want)
+        except Rejected as refused:
+            return refused.message
+        return ""
+    named = next((session for session in sessions if session.id == id), None)
+    if named is None:
+        return f"stream {want.values['playbackId']} has no session {id}: {_nearest(sessions, start)}"
+    over = any(end <= session.end or (session is not named and named.end <= session.start) for session in sessions)
+    if named.covers(start, end if over else named.end, tolerance=TOLERANCE):
+        return ""
+    return f"{_span(start, end)} leaves session {named}: the vendor cuts what is there, and says nothing"
+
+
+def _nearest(sessions: Sequence[Session], when: datetime) -> str:
+    return "; ".join(map(str, sorted(sessions, key=lambda session: abs(session.start - when))[:5])) or "it has none"
+
+
 def covering(sessions: Sequence[Session], want: Desired) -> str:
     """The id of the one session that covers the window. Raises Rejected that names the candidates."""
     start, end = want.values["start"], want.values["end"]
@@ -213,11 +242,9 @@ def covering(sessions: Sequence[Session], want: Desired) -> str:
             return fitting[0].id
         if fitting:
             break
-    near = sorted(fitting or sessions, key=lambda session: abs(session.start - start))[:5]
-    names = "; ".join(map(str, near)) or "it has none"
     how = f"{len(fitting)} sessions cover" if fitting else "no session covers"
     raise Rejected(
-        f"{how} {start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ} of stream {want.values['playbackId']}: {names}; "
+        f"{how} {_span(start, end)} of stream {want.values['playbackId']}: {_nearest(fitting or sessions, start)}; "
         "name one in spec.sessionId, or correct start and end",
         code="NoSession", action=SESSIONS.action, next_step="reconciler explain Clip.spec.sessionId",
     )  # fmt: skip

@@ -23,6 +23,7 @@ from reconciler.kinds._clip_list import (
     Session,
     covering,
     cuts_of,
+    doubt,
     finite,
     listing,
     remembered,
@@ -238,9 +239,9 @@ def _observed(lookup: Lookup, found: Found) -> Observed:
 
 
 def _absent(lookup: Lookup, known: dict[str, list[Session] | str]) -> Steps[Observed]:
-    """Nothing is there; says early what `create` would find wrong with the sessions. `known` holds them by stream, or why not."""
+    """Nothing is there; says early what is wrong with the sessions. `known` holds them by stream, or why not."""
     want = lookup.want
-    if want is None or "sessionId" in want.values:
+    if want is None:
         return Observed(lookup.address, Presence.ABSENT)
     stream = want.values["playbackId"]
     if stream not in known:
@@ -248,15 +249,10 @@ def _absent(lookup: Lookup, known: dict[str, list[Session] | str]) -> Steps[Obse
             known[stream] = yield from sessions_of(stream)
         except Rejected as refused:
             known[stream] = refused.message
-        except Denied:
-            known[stream] = []  # a key that may only read clips: create will tell
+        except (Denied, Unavailable):
+            known[stream] = []  # a key that may only read clips, or a list that does not come: create will tell
     sessions = known[stream]
-    warning = sessions if isinstance(sessions, str) else ""
-    if not isinstance(sessions, str) and any(session.end >= want.values["end"] for session in sessions):  # else it may still be on air
-        try:
-            covering(sessions, want)
-        except Rejected as refused:
-            warning = refused.message
+    warning = sessions if isinstance(sessions, str) else doubt(sessions, want)
     return Observed(lookup.address, Presence.ABSENT, warnings=(warning,) if warning else ())
 
 

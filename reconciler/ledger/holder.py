@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from reconciler.frozen import frozen
+from reconciler.scalars import instant_text
 
 PROC = Path("/proc")
 POSIX = os.name == "posix"
@@ -31,7 +32,7 @@ class Held:
     token: str = ""
 
     def __str__(self) -> str:
-        return f"{self.holder} on {self.host}, pid {self.pid}, since {self.since:%Y-%m-%dT%H:%M:%SZ}"
+        return f"{self.holder} on {self.host}, pid {self.pid}, since {instant_text(self.since)}"
 
     @property
     def dead(self) -> bool:

@@ -386,9 +386,43 @@ def test_a_plan_tells_early_what_create_would_find_wrong():
     assert seen(studio, want).warnings == (), "it may still be on air"
     studio.streams = []
     assert "no stream" in seen(studio, want).warnings[0]
-    studio.answers["GET /stream"] = Denied("credential has insufficent privileges")
-    assert seen(studio, want) == Observed(want.address, Presence.ABSENT)
-    assert "GET /stream" not in actions(drive(KIND.observe([ask(desired())]), studio)[1]), "a named session needs no search"
+    for failure in (Denied("credential has insufficent privileges"), Unavailable("down")):
+        studio.answers["GET /stream"] = failure
+        assert seen(studio, want) == Observed(want.address, Presence.ABSENT)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "told"),
+    [
+        pytest.param([(SESSION, -60, 90)], "", id="within"),
+        pytest.param([(SESSION, 20, 50)], "", id="a little early: a session is seen later than it begins"),
+        pytest.param(
+            [(SESSION, 31, 90)], f"leaves session {SESSION} (2026-11-20T13:14:36Z to 2026-11-20T13:15:35Z)", id="before it begins"
+        ),
+        pytest.param([(SESSION, -60, -10)], "", id="after its end: it may still be on air"),
+        pytest.param([(SESSION, -60, -10), ("next", 5, 10)], f"leaves session {SESSION}", id="after its end: the next has begun"),
+        pytest.param([(SESSION, -60, -60), ("other", -90, -70)], "", id="just begun"),
+        pytest.param([("other", -60, 90)], f"has no session {SESSION}: other (2026-11-20T13:13:05Z to 2026-11-20T13:15:35Z)", id="no such"),
+        pytest.param([], "", id="none is known"),
+    ],
+)
+def test_a_plan_tells_early_what_a_named_session_does_not_have(sessions: list[tuple[str, int, int]], told: str):
+    """The vendor cuts silently what is there, and takes the start of the recording for any instant before it."""
+    studio, want = Studio(), desired()
+    studio.sessions = [studio.session(*one) for one in sessions]
+    warnings = seen(studio, want).warnings
+    assert len(warnings) == bool(told)
+    assert told in "".join(warnings)
+
+
+def test_the_sessions_of_a_stream_are_read_once():
+    wants = [
+        desired(name="one"),
+        desired({**UNPINNED, "end": MS + 40_000}, name="two"),
+        desired({**SPEC, "end": MS + 50_000}, name="three"),
+    ]
+    steps = drive(KIND.observe([ask(want) for want in wants]), Studio())[1]
+    assert actions(steps) == ["GET /asset", "GET /stream", "GET /session"]
 
 
 # --- finding it again -------------------------------------------------------------------------------------------------
@@ -423,8 +457,6 @@ def test_known_ids_are_looked_up_side_by_side():
     batch = steps.send(Reply([]))
     assert isinstance(batch, Batch)
     assert [call.path for call in batch.calls] == ["/asset/x", "/asset/y"]
-    with pytest.raises(StopIteration):
-        steps.send([NotFound("gone"), NotFound("gone")])
 
 
 def test_killed_after_the_post_it_is_found_by_the_mark_in_its_name():
