@@ -97,6 +97,27 @@ def decisions(cases: Iterable[Case]) -> Iterator[Change]:
         yield from _duplicates(case)
 
 
+def at_rest(case: Case) -> bool:
+    """Whether ours lives to the letter as it is wanted, not yet begun or on air in its very window: `decide` has nothing to say of it.
+
+    Most of most plans is like this, and is then spared the decision. Sessions never are: no read tells all of them.
+    """
+    want, seen, entry = case.want, case.seen, case.entry
+    if want is None or entry is None or case.intent is not None or seen.values is not want.values:
+        return False
+    if case.kind.scheduling is not Scheduling.VENDOR:
+        return False
+    if seen.presence is not Presence.LIVE or seen.match is not Match.LEDGER:
+        return False
+    window = want.window
+    if window is None or window.end is None or window != seen.window or case.now >= window.end:
+        return False
+    if seen.stage is not (Stage.ON_AIR if case.now >= window.start else Stage.WAITING):
+        return False
+    settled = entry.former is None and entry.address == want.address and entry.account == want.account
+    return settled and not (seen.unread or seen.also or seen.warnings)
+
+
 def held_back(changes: Sequence[Change]) -> list[Change]:
     """What depends on an object that is blocked and not there, or of which nothing certain is known, is blocked with it."""
     stuck = (one for one in changes if one.action is Action.BLOCKED and (one.unsettled or one.wanted in (Action.CREATE, Action.ADOPT)))
@@ -218,7 +239,8 @@ def _seen_in_time(case: Case) -> Case:
         unread = frozenset({""}) if seen.presence is Presence.UNKNOWN else seen.unread
         fields = diff.differences(want.values, seen.values, seal=case.setting.seal, unread=unread, applied=applied)
         if case.kind.scheduling is Scheduling.VENDOR:
-            fields += _window_differences(want.window, live, compare_start=not begun, now=case.now)
+            told = _window_differences(want.window, live or _applied_window(case), compare_start=not begun, now=case.now)
+            fields += told if live else [replace(one, evidence=Evidence.LEDGER) for one in told]
         if fields:
             known = replace(seen, values=diff.filled(seen.values, unread=seen.unread, applied=applied))
             fields = [replace(one, replace=case.kind.replaces(one.path, want, known) or _restarts(one, seen)) for one in fields]
@@ -233,6 +255,10 @@ def _later(want: Window | None, live: Window | None, now: datetime) -> bool:
 def _restarts(change: FieldChange, seen: Observed) -> bool:
     """What is on air cannot begin again: a start is compared there only when the wanted window is a later one."""
     return change.path == "schedule.start" and seen.stage is Stage.ON_AIR
+
+
+def _applied_window(case: Case) -> Window | None:
+    return case.entry.window if case.entry else None
 
 
 def _window_differences(want: Window | None, live: Window | None, *, compare_start: bool, now: datetime) -> list[FieldChange]:
