@@ -349,13 +349,15 @@ def _account(block: AccountSettings) -> Account:
 class Selection:
     """The manifest files that a PATH means, in order. Unless it is `whole`, nothing outside it may be deleted.
 
-    `stdin` stands for the text of standard input. `diagnostics` tell of files that were refused.
+    `stdin` stands for the text of standard input. `diagnostics` tell of files that were refused, `others` of folders that were passed
+    over, as projects of their own.
     """
 
     files: tuple[Path, ...]
     whole: bool
     stdin: bool = False
     diagnostics: tuple[Diagnostic, ...] = ()
+    others: tuple[Path, ...] = ()
 
 
 def files(project: Project, path: Path | str = ".") -> Selection:
@@ -399,11 +401,12 @@ class _Walk:
         self.found: dict[Path, Path] = {}  # real path -> path as named
         self.seen: set[Path] = set()
         self.wrong: list[Diagnostic] = []
+        self.others: list[Path] = []
 
     def selection(self, *, whole: bool, below: Path | None = None) -> Selection:
         kept = [path for path in self.found.values() if below is None or path.is_relative_to(below)]
         order = sorted(kept, key=lambda path: path.relative_to(self.root).parts)
-        return Selection(tuple(order), whole=whole, diagnostics=tuple(self.wrong))
+        return Selection(tuple(order), whole=whole, diagnostics=tuple(self.wrong), others=tuple(self.others))
 
     def pattern(self, pattern: str) -> None:
         if any(c in pattern for c in "*?["):
@@ -429,7 +432,8 @@ class _Walk:
             self.refuse(folder, f"cannot be read: {wrong.strerror}")
             return
         if folder != self.root and any(entry.name == NAME for entry in entries):
-            return  # a project of its own
+            self.others.append(folder)
+            return
         for entry in entries:
             if _skipped(entry.name):
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -165,8 +166,12 @@ class Scene:
         """A project without a single manifest is a wrong PATH, never a wish."""
         if not loaded.files:
             where = ", ".join(self.project.manifests) or str(self.path)
-            nothing = InvalidManifests((), f"no manifests found in {where} (looked for *.yaml, *.yml)")
-            nothing.next_step = "reconciler init"
+            others = [os.path.relpath(folder, self.session.began) for folder in self.selected.others]
+            told = "looked for *.yaml, *.yml"
+            if others:
+                told = f"projects of their own below it: {', '.join(others[:5])}{f' and {len(others) - 5} more' if others[5:] else ''}"
+            nothing = InvalidManifests((), f"no manifests found in {where} ({told})")
+            nothing.next_step = shlex.join(["reconciler", "-C", others[0], "plan"]) if others else "reconciler init"
             raise nothing
 
     # what is remembered
@@ -249,7 +254,7 @@ class Scene:
         wanted = Wanted(()) if not declared else (lambda: self.wanted) if self.remembers else self.wanted
         guards = self.project.guards
         share = guards.max_delete
-        self._engine = Engine(
+        return Engine(
             workspace=self.project.workspace,
             environment=self.project.environment,
             kinds=self.kinds.get,
@@ -268,7 +273,6 @@ class Scene:
             lock_timeout=self._seconds(self.session.given.lock_timeout, "--lock-timeout"),
             on_event=on_event,
         )
-        return self._engine
 
     @staticmethod
     def _seconds(text: str, flag: str) -> float:

@@ -41,7 +41,7 @@ class Session:
         self.root: Path | None = None
         self.asked: Wish | None = None
         self.checked: tuple[str, ...] = ()
-        self._began = Path.cwd()
+        self.began = Path.cwd()
         if options.directory:
             self._go(options.directory)
         for stream in (sys.stdout, sys.stderr):
@@ -127,8 +127,8 @@ class Session:
     def options(self, root: Path | None = None) -> list[str]:
         """The global options that make a suggested command mean this environment, and this project where it lies elsewhere."""
         words = []
-        if root is not None and nearest(self._began) != root:
-            words += ["-C", min(os.path.relpath(root, self._began), str(root), key=len)]
+        if root is not None and nearest(self.began) != root:
+            words += ["-C", min(os.path.relpath(root, self.began), str(root), key=len)]
         elif self.given.directory and root is None:
             words += ["-C", self.given.directory]
         if self.given.environment and root is not None:
@@ -140,7 +140,7 @@ class Session:
         """Where a suggested command with these options works."""
         if self.root is None:
             return Path.cwd()
-        return self._began if nearest(self._began) == self.root else self.root
+        return self.began if nearest(self.began) == self.root else self.root
 
     def formats(self, *more: str) -> None:
         """Refuses an -o that the command does not have."""

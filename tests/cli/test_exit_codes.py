@@ -218,6 +218,19 @@ def test_5_a_guard_stops_before_anything_is_written(project: Path, reconciler: C
     assert reconciler("apply", "--auto-approve", "--allow-delete", "1").code == 0
 
 
+def test_65_a_folder_above_projects_names_them(project: Path, reconciler: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(project, project.parent / "more/news")
+    monkeypatch.chdir(project.parent)
+    for args in (["plan"], ["validate", "."], ["-C", "sports", "plan", ".."], ["-C", "more", "apply", ".."]):
+        monkeypatch.chdir(project.parent)
+        said = reconciler(*args)
+        assert said.code == 65
+        assert "(projects of their own below it: more/news, sports)\n" in said.err
+        assert said.err.splitlines()[-1] == "Next: reconciler -C more/news plan"
+    monkeypatch.chdir(project.parent)
+    assert "no manifests found in manifests/ (looked for *.yaml, *.yml)" in reconciler("-C", "more/news", "plan").err
+
+
 def test_6_a_used_an_edited_and_an_expired_plan(
     project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:

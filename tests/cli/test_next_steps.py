@@ -206,6 +206,7 @@ Scene = Callable[[Path, Command, Emulated], None]
         pytest.param(invalid, "plan", 65, "reconciler explain RC112", id="invalid, plan"),
         pytest.param(invalid, "validate", 65, "reconciler explain RC112", id="invalid, validate"),
         pytest.param(empty, "plan", 65, "reconciler init", id="no manifests"),
+        pytest.param(empty, "plan ..", 65, "reconciler -C . plan", id="projects below PATH"),
         pytest.param(vanished, "plan", 5, "reconciler plan --destroy", id="the last manifest is gone"),
         pytest.param(guarded, "apply --auto-approve", 5, "reconciler apply --allow-delete 1", id="too many deletions"),
         pytest.param(refusing, "plan", 5, "reconciler apply --allow-on-air RelayTask/a", id="refused on air, plan"),
