@@ -132,8 +132,8 @@ def _sources(selection: Selection, project: Project, stdin: bytes | None, wrong:
         try:
             data = sources.read(path, root=project.root, limit=yamltree.LIMIT)
         except Refused as why:
-            rule = "RC002" if "limit" in str(why) else "RC001"
-            wrong.append(Diagnostic(Severity.ERROR, rule, f"{name} {why}", place=Place(name)))
+            rule, help = ("RC002", "split it into several files") if "limit" in str(why) else ("RC001", "")
+            wrong.append(Diagnostic(Severity.ERROR, rule, f"{name} {why}", place=Place(name), help=help))
             continue
         yield Source(name, data, path=path, root=project.root), data
 
@@ -192,7 +192,7 @@ class _Reader:
         broken = {mistake.path for mistake in wrong if mistake.rule in _REFERENCES}
         found = [
             source.diagnostic(mistake, document.index, address=shown)
-            for mistake in dict.fromkeys(wrong)
+            for mistake in mistakes.once(wrong)
             if mistake.rule in _REFERENCES or mistake.path not in broken  # what a broken reference stands for is not known
             if not document.problems or not _said(mistake, value, document, source)
         ]

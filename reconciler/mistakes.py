@@ -17,7 +17,10 @@ Steps = tuple[str | int, ...]
 
 
 class Mistake(NamedTuple):
-    """A rule broken at `path`, counted from the document's root. `at_key` points at the key instead of its value."""
+    """A rule broken at `path`, counted from the document's root. `at_key` points at the key instead of its value.
+
+    `meant` is the field beside it that an unknown one was probably to be.
+    """
 
     rule: str
     path: Steps
@@ -25,6 +28,7 @@ class Mistake(NamedTuple):
     help: str = ""
     at_key: bool = False
     severity: Severity = Severity.ERROR
+    meant: str = ""
 
 
 MOST = 200
@@ -33,8 +37,13 @@ MOST = 200
 
 def did_you_mean(word: str, words: Iterable[str], *, otherwise: str = "") -> str:
     """`did you mean X?` for a near miss, else `otherwise`."""
-    near = _nearest(word.lower()[:80], tuple(words))
+    near = nearest(word, words)
     return f"did you mean {near}?" if near else otherwise
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """The one that `word` was probably to be; "" for none."""
+    return _nearest(word.lower()[:80], tuple(words))
 
 
 @lru_cache(maxsize=256)
@@ -83,8 +92,15 @@ def unknown_keys(block: Mapping[str, Any], known: Sequence[str], path: Steps) ->
 
 def _unknown_key(key: str, known: Sequence[str], path: Steps) -> Mistake:
     where = f" of {_name(path)}" if path else " here"
-    help = did_you_mean(key, known, otherwise="known here: " + ", ".join(known))
-    return Mistake("RC010", (*path, key), f"{quoted(key)} is no field{where}", help, at_key=True)
+    meant = nearest(key, known)
+    help = f"did you mean {meant}?" if meant else "known here: " + ", ".join(known)
+    return Mistake("RC010", (*path, key), f"{quoted(key)} is no field{where}", help, at_key=True, meant=meant)
+
+
+def once(found: Sequence[Mistake]) -> list[Mistake]:
+    """Each mistake once. A misspelt field is missing, too: what is said of it says which is meant."""
+    meant = {(*one.path[:-1], one.meant) for one in found if one.meant}
+    return [one for one in dict.fromkeys(found) if one.rule != "RC011" or one.path not in meant]
 
 
 def wrong_type(key: str, expected: str, value: Any, path: Steps) -> Mistake:

@@ -37,7 +37,7 @@ from reconciler.model import (
     Verb,
     Window,
 )
-from reconciler.scalars import duration_text
+from reconciler.scalars import duration_text, instant_text
 
 CLIP_MARGIN = timedelta(seconds=30)  # a clip asked for before its source is written out comes back too short
 INTERRUPTION = 2.0  # seconds of air an in-place update of a running object may cost: the vendors do not say, this is our estimate
@@ -283,7 +283,8 @@ def _unsettled(case: Case) -> Change:
     return _change(
         case,
         Action.BLOCKED,
-        f"the result of {intent.action} sent at {_text(intent.sent)} is unknown; what is not seen by {_text(intent.horizon)} was not done",
+        f"the result of {intent.action} sent at {instant_text(intent.sent)} is unknown; "
+        f"what is not seen by {instant_text(intent.horizon)} was not done",
         wanted=wanted.get(intent.verb, Action.UPDATE),
         needs=_refreshed(case),
         unsettled=True,
@@ -353,7 +354,7 @@ def lags(entry: Entry, seen: Observed, kind: Kind, now: datetime) -> bool:
     shown = seen.presence is not Presence.ABSENT and current(entry, seen) is entry
     if shown or entry.ended or entry.changed is None:
         return False
-    return abs(now - entry.changed) < kind.settle  # also before it: another runner's clock, which wrote that, may be ahead of ours
+    return abs(now - entry.changed) < kind.unseen  # also before it: another runner's clock, which wrote that, may be ahead of ours
 
 
 def current(entry: Entry, seen: Observed) -> Entry:
@@ -365,12 +366,12 @@ def current(entry: Entry, seen: Observed) -> Entry:
 def _believed_gone(case: Case) -> datetime:
     assert case.entry is not None
     assert case.entry.changed is not None
-    return case.entry.changed + case.kind.settle
+    return case.entry.changed + case.kind.unseen
 
 
 def _unseen_text(case: Case) -> str:
     assert case.entry is not None
-    return f"confirmed by the vendor as {case.entry.id} and not visible yet; believed gone from {_text(_believed_gone(case))} on"
+    return f"confirmed by the vendor as {case.entry.id} and not visible yet; believed gone from {instant_text(_believed_gone(case))} on"
 
 
 def _renaming(case: Case, change: Change) -> Change:
@@ -466,7 +467,7 @@ def _relay_absent(case: Case) -> Change:
         case Phase.ON_AIR:
             return _late(case, Action.CREATE, gone or "its window has begun")
         case Phase.IMMINENT:
-            soon = duration_text(want.timing.window.start - case.now)
+            soon = _length(want.timing.window.start - case.now)
             warnings = (f"begins in {soon}",) if want.timing.window.start - case.now < case.setting.min_lead else ()
             return _change(case, Action.CREATE, gone or f"new, begins in {soon}", warnings=warnings)
         case _:
@@ -540,7 +541,7 @@ def _session(case: Case) -> Change:
     return _change(
         case,
         Action.WAIT,
-        f"a runner must start it at {_text(case.want.window.start)}",
+        f"a runner must start it at {instant_text(case.want.window.start)}",
         wanted=Action.CREATE,
         boundary=case.want.window.start,
     )
@@ -587,7 +588,11 @@ def _clip(case: Case) -> Change:
         end = want.values.get("end")
         if isinstance(end, datetime) and case.now < end + CLIP_MARGIN:
             return _change(
-                case, Action.WAIT, f"cut after its end, at {_text(end + CLIP_MARGIN)}", wanted=Action.CREATE, boundary=end + CLIP_MARGIN
+                case,
+                Action.WAIT,
+                f"cut after its end, at {instant_text(end + CLIP_MARGIN)}",
+                wanted=Action.CREATE,
+                boundary=end + CLIP_MARGIN,
             )
         return _change(case, Action.CREATE, "it was there and is gone" if case.entry else "new")
     former = case.entry.former if case.entry else None
@@ -671,11 +676,11 @@ def _guarded(case: Case, action: Action, reason: str, *, policy: OnAirChange, wi
             needs = Need(f"lifecycle.onAirChange: apply, and {flag}", field="lifecycle.onAirChange")
         return _change(case, Action.BLOCKED, f"{reason}, with no end in sight", wanted=action, needs=needs, on_air=True, off_air=cost)
     assert end is not None
-    needs = Need(f"{flag}, or {'destroy' if case.setting.destroy else 'apply'} after {_text(end)}", flag)
+    needs = Need(f"{flag}, or {'destroy' if case.setting.destroy else 'apply'} after {instant_text(end)}", flag)
     if policy is OnAirChange.APPLY:
-        until = f"{reason} until {_text(end)}"
+        until = f"{reason} until {instant_text(end)}"
         return _change(case, Action.BLOCKED, until, wanted=action, needs=needs, on_air=True, off_air=cost, boundary=end)
-    until = f"{reason}; deferred until its window ends at {_text(end)}"
+    until = f"{reason}; deferred until its window ends at {instant_text(end)}"
     return _change(case, Action.WAIT, until, wanted=action, needs=needs, on_air=True, boundary=end)
 
 
@@ -701,7 +706,7 @@ def _late(case: Case, action: Action, reason: str) -> Change:
         return _noop(case, f"{reason}; late: skip", warn=True)
     if action is Action.REPLACE and case.want and case.want.lifecycle.protect:
         return _protected(case, action)
-    missed = duration_text(timedelta(seconds=int((case.now - timing.window.start).total_seconds())))
+    missed = _length(case.now - timing.window.start)
     if timing.late is Late.FAIL:
         return _change(
             case,
@@ -720,7 +725,7 @@ def _changing(case: Case, reason: str) -> Change:
     if [one.path for one in case.fields] == ["spec.enabled"]:
         return _change(case, Action.START if _enabled(case) else Action.STOP, "enabled changed")
     if case.phase is Phase.IMMINENT and case.want and case.want.timing:
-        soon = duration_text(case.want.timing.window.start - case.now)
+        soon = _length(case.want.timing.window.start - case.now)
         return _change(case, Action.UPDATE, reason, warnings=(f"it begins in {soon}",))
     return _change(case, Action.UPDATE, reason)
 
@@ -747,7 +752,7 @@ def _wait_for_horizon(case: Case, wanted: Action) -> Change:
     assert case.want is not None
     assert case.want.timing is not None
     when = case.want.timing.window.start - case.want.timing.horizon
-    return _change(case, Action.WAIT, f"beyond the horizon, made from {_text(when)} on", wanted=wanted, boundary=when)
+    return _change(case, Action.WAIT, f"beyond the horizon, made from {instant_text(when)} on", wanted=wanted, boundary=when)
 
 
 def _satisfied(case: Case) -> Change:
@@ -837,8 +842,8 @@ def _stage_text(seen: Observed) -> str:
     return {Stage.ON_AIR: "ON AIR", Stage.WAITING: "not begun", Stage.NONE: "idle"}.get(seen.stage, seen.stage.value)
 
 
-def _text(when: datetime) -> str:
-    return f"{when:%Y-%m-%dT%H:%M:%SZ}"
+def _length(length: timedelta) -> str:
+    return duration_text(length) if length >= timedelta(seconds=1) else "less than a second"
 
 
 _ORDER = {

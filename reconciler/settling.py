@@ -9,6 +9,7 @@ from typing import Any
 from reconciler import diff
 from reconciler.frozen import frozen
 from reconciler.model import Desired, Entry, Intent, Match, Observed, Presence, Seal, Stage, Values, Verb
+from reconciler.scalars import instant_text
 
 LATEST = timedelta(minutes=15)  # a signature's validity where nobody shortens it: nothing that was sent comes to life later
 
@@ -85,9 +86,7 @@ def settle(
                 return known("took effect", replace(entry, applied=intent.desired, window=intent.window or entry.window))
             if late:
                 return known("is planned again from what is live", entry)
-    return Settlement(
-        intent, False, f"{intent.action}: not seen yet; believed absent from {intent.horizon:%Y-%m-%dT%H:%M:%SZ} on", False, entry
-    )
+    return Settlement(intent, False, f"{intent.action}: not seen yet; believed absent from {instant_text(intent.horizon)} on", False, entry)
 
 
 def _shows(seen: Observed, desired: Values, intent: Intent, seal: Seal) -> bool:

@@ -125,6 +125,7 @@ HELPS = [
     ("what is missing", whole(spec="spec: {title: a}\n"), "url is what is pulled"),
     ("name", whole(metadata="metadata: {name: Morning_News}\n"),
      "a name is 1 to 63 of a-z, 0-9 and -, and begins and ends with a letter or digit; write morning-news"),
+    ("too large a file", "#" * (1024 * 1024 + 1), "split it into several files"),
 ]  # fmt: skip
 
 
@@ -152,7 +153,11 @@ AT_ONCE = [
      ["7:10 RC014", "9:11 RC013", "10:22 RC902"]),
     ("a rule of the window beside a wrong field", pump(duration="8d", spec="  group: A\n"), ["4:1 RC901", "7:10 RC015"]),
     ("a rule that reads the wrong field is silent", pump(spec="  layout: {regions: [{user: 1}]}\n"), ["7:29 RC012"]),
-    ("a misspelled field is not missing, too", pump(spec="  layout: {regoins: [{user: host}]}\n"), ["7:12 RC010"]),
+    ("a misspelled needed field is not missing, too", whole(spec="spec: {ulr: http://pull.example.com/a}\n"), ["5:8 RC010"]),
+    ("a misspelled kind is not missing, too", whole(kind="kidn: Pump\n"), ["2:1 RC010"]),
+    ("a misspelled name is not missing, too", whole(metadata="metadata: {nmae: one}\n"), ["3:12 RC010"]),
+    ("an unknown field does not stand for one that is missing", whole(spec="spec: {what: 1}\n"), ["5:1 RC011", "5:8 RC010"]),
+    ("a misspelled field of a spec's block is not missing, too", pump(spec="  layout: {regoins: [{user: host}]}\n"), ["7:12 RC010"]),
     ("a refused value is not wrong, too", pump(spec="  title: *no\n  group:\n"), ["7:10 RC007", "8:3 RC019"]),
     ("a refused start is not missing, too", pump(start=""), ["4:12 RC019"]),
     ("a variable of the environment beside a wrong field", pump(spec="  out: x${env:OUT}\n  title: 12\n"), ["7:8 RC024", "8:10 RC012"]),
