@@ -151,7 +151,6 @@ class Engine:
         self._emit = on_event
         self._pacer = Pacer(clock)
         self._halt = threading.Event()
-        self._world: World | None = None  # what was seen last, kept: to take it apart costs a twentieth of a plan
         self._side = 1 if parallelism <= 1 else 8
         self._observer = Observer(workspace=workspace, kinds=kinds, ledger=ledger, courier=self._courier, threads=self._side > 1)
 
@@ -209,7 +208,6 @@ class Engine:
         chosen: Callable[[Address], bool] = lambda address: not options.selective or str(address) in options.targets  # noqa: E731
         world = self._observer.observe(desired, entries, now=now, chosen=chosen)
         world.strangers = [one for one in world.strangers if (one.kind, one.id) not in owned]  # outside of a selection
-        self._world = world
         if world.intents:
             self._settle(world, desired, asked)
         plan = self._decide(world, desired, options, now)

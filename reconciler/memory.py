@@ -16,4 +16,6 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if was:
+            gc.freeze()  # what was built is old at once: else the next allocation would walk over all of it
+            gc.unfreeze()
             gc.enable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -122,25 +123,26 @@ def main() -> NoReturn:
         getattr(sys, name).reconfigure(errors="backslashreplace")  # a tick must not kill a run on a GBK terminal
     if "_RECONCILER_COMPLETE" in os.environ:
         cli.main(prog_name="reconciler")
-    kept: list[click.Context] = []
-    code = run(sys.argv[1:], kept)
+    code = run(sys.argv[1:])
     try:
-        sys.stdout.flush()  # standard error is written line by line
+        sys.stdout.flush()
     except OSError as wrong:
         code = unwritten(wrong, code)
-    # All is closed and written. To take apart what a run has made costs a tenth of a large plan, and a request that nobody waits for any
-    # more must not keep the process.
-    os._exit(code)
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _silence(sys.stderr)  # narration, no result
+    if code in (130, 143):
+        os._exit(code)  # a request that nobody waits for any more must not keep the process
+    gc.freeze()  # else the interpreter's end looks three times for garbage in all there is
+    sys.exit(code)
 
 
-def run(args: Sequence[str], kept: list[click.Context] | None = None) -> int:
-    """Carries one command line out and returns the exit code; everything that can go wrong is told, nothing is raised.
-
-    What it has made hangs on the context, and lives on where that is `kept`.
-    """
+def run(args: Sequence[str]) -> int:
+    """Carries one command line out and returns the exit code; everything that can go wrong is told, nothing is raised."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _invoke(list(args), [] if kept is None else kept)
+        return _invoke(list(args))
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as wrong:
@@ -155,9 +157,8 @@ def run(args: Sequence[str], kept: list[click.Context] | None = None) -> int:
         return _fault(fault, args)
 
 
-def _invoke(args: list[str], kept: list[click.Context]) -> int:
+def _invoke(args: list[str]) -> int:
     with cli.make_context("reconciler", list(args), terminal_width=_width()) as ctx:
-        kept.append(ctx)
         ctx.meta["words"] = args
         try:
             code = cli.invoke(ctx)
