@@ -258,10 +258,11 @@ class Courier:
                 self._clock.sleep(0.3 * 2**attempt)
             except VendorError as wrong:
                 point("courier.rejected")
-                if isinstance(wrong, Lapsed) and not lapsed and attempt < WRITE_TRIES:
+                belied = self._belied(call, wrong, journal)
+                if isinstance(wrong, Lapsed) and not belied and not lapsed and attempt < WRITE_TRIES:
                     lapsed = True
                     continue
-                if self._belied(call, wrong, journal):
+                if belied:
                     doubt = OutcomeUnknown(
                         f"{wrong.message}; and yet it took effect", code=wrong.code, status=wrong.status, action=call.action,
                         request_id=wrong.request_id, next_step="reconciler refresh",

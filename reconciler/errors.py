@@ -99,6 +99,10 @@ class LedgerError(ReconcilerError):
     usual_step = "reconciler doctor"
 
 
+class DamagedLedger(LedgerError):
+    usual_step = "reconciler state rebuild"
+
+
 class VendorError(ReconcilerError):
     """What one request to a vendor came to, when it was not success.
 

@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli import _flags
 from reconciler.cli._session import Session, session
-from reconciler.errors import ReconcilerError, UsageError
+from reconciler.errors import DamagedLedger, ReconcilerError, UsageError
 from reconciler.mistakes import did_you_mean
 from reconciler.model import Address, Change, Entry, Phase, Presence, Stage
 from reconciler.render import json
@@ -305,7 +305,8 @@ def state_rm(addresses: tuple[str, ...]) -> int:
 def state_rebuild(allow_env: tuple[str, ...]) -> int:
     """Derive a ledger that was lost: what carries our mark, or is to the letter what a manifest declares, is ours again.
 
-    Nothing changes at the vendors, and what the ledger still knows stays as it is. The only command here that calls a vendor.
+    Nothing changes at the vendors, and what the ledger still knows stays as it is. A damaged one is set aside first, under another
+    name. The only command here that calls a vendor.
 
     \b
       reconciler state rebuild
@@ -315,7 +316,12 @@ def state_rebuild(allow_env: tuple[str, ...]) -> int:
 
     run = session()
     run.formats()
-    made, changes = _context.Scene(run, allow_env=allow_env).engine(writes=False, create=True).rebuild()
+    scene = _context.Scene(run, allow_env=allow_env)
+    try:
+        made, changes = scene.engine(writes=False, create=True).rebuild()
+    except DamagedLedger as damaged:
+        _set_aside(run, scene, damaged)
+        made, changes = _context.Scene(run, allow_env=allow_env).engine(writes=False, create=True).rebuild()
     differ = [str(one.address) for one in changes if one.changes]
     if run.json:
         run.document({"format_version": json.FORMAT_VERSION, "rebuilt": [entry_document(entry) for entry in made], "differ": differ})
@@ -324,6 +330,17 @@ def state_rebuild(allow_env: tuple[str, ...]) -> int:
     run.out(f"{counted(len(made), 'object')} taken in again; {len(differ) or 'none'} to be changed{' or not found' if differ else ''}.")
     run.next("reconciler plan", level="info")
     return 0
+
+
+def _set_aside(run: Session, scene: Scene, damaged: DamagedLedger) -> None:
+    """Makes room for a new ledger, when there are manifests to derive it from. Raises `damaged` for what is no file."""
+    if "://" in scene.project.state:
+        damaged.next_step = "reconciler doctor"
+        raise damaged
+    from reconciler.ledger.sqlite import set_aside
+
+    _ = scene.wanted  # wrong manifests are told of first
+    run.note(f"the damaged ledger is kept as {set_aside(scene.project.root / scene.project.state)}")
 
 
 def _entry(ledger: Ledger, address: Address) -> Entry:

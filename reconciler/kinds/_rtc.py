@@ -119,7 +119,7 @@ def read(answer: Reply | VendorError, key: str) -> Reading:
         if gone(answer):
             return _NO_TASK
         raise answer
-    if answer.body and not isinstance(answer.body, Mapping):
+    if answer.body not in (None, "") and not isinstance(answer.body, Mapping):
         return Reading(Presence.UNKNOWN, detail="the vendor's answer is no task")
     raw = mapping(answer.body).get(key)
     if not raw:
@@ -133,7 +133,7 @@ def read(answer: Reply | VendorError, key: str) -> Reading:
         return _NO_TASK
     if status == 4:
         return Reading(Presence.ENDED, Stage.FAILED, started, ended, reason or "failed", task)
-    if status == 3 or (status in (1, 2) and over):
+    if status == 3 or (status in (1, 2) and ended):
         return Reading(Presence.ENDED, Stage.ENDED, started, ended, reason or "ended", task)
     if status == 1:
         return Reading(Presence.LIVE, Stage.WAITING, started, None, "started, nothing is published yet", task)
@@ -143,9 +143,9 @@ def read(answer: Reply | VendorError, key: str) -> Reading:
 
 
 def _instant(raw: Any) -> datetime | None:
-    """Unix milliseconds; 0 and what is no instant at all are None."""
+    """Unix milliseconds; 0, what is before 1970 (an unset time of some servers) and what is no instant at all are None."""
     try:
-        return scalars.unix_milliseconds(raw) if isinstance(raw, int) and raw else None
+        return scalars.unix_milliseconds(raw) if isinstance(raw, int) and raw > 0 else None
     except ValueError:
         return None
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +35,8 @@ def open_sqlite(path: Path, *, workspace: str, clock: Clock, create: bool) -> Sq
     """See `open_ledger`. The file is made 0600, a folder that has to be made 0700."""
     if path.is_dir():
         raise LedgerError(f"the ledger {path} is a folder; set state: in reconciler.yaml to a file")
+    if path.is_symlink() and not path.exists():
+        raise LedgerError(f"the ledger {path} is a link that leads nowhere; set state: in reconciler.yaml to the file that is meant")
     if not path.exists():
         if not create:
             return empty_view(str(path), workspace=workspace, clock=clock)
@@ -145,6 +149,16 @@ def _make(path: Path) -> None:
             name.unlink(missing_ok=True)
 
 
+def set_aside(path: Path) -> Path:
+    """Gives a damaged file, with what SQLite keeps beside it, a name under which nobody looks for a ledger. Returns that."""
+    names = (path.with_name(f"{path.name}.damaged-{number}") for number in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    for end in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
+    return aside
+
+
 def _publish(draft: Path, path: Path) -> None:
     """Gives the draft its name, unless another run was faster."""
     try:
@@ -198,14 +212,14 @@ def _connected(path: Path, *, writing: bool) -> sqlite3.Connection:
 
 
 _MEANINGS = (
-    # (what SQLite calls it, what it means, what to do)
-    ("SQLITE_FULL", "cannot be written: the disk is full", "free some space, then run it again"),
-    ("SQLITE_READONLY", "cannot be written: it is read-only", "give yourself the right to write it and its folder"),
-    ("SQLITE_PERM", "may not be opened", "give yourself the right to write it and its folder"),
-    ("SQLITE_CANTOPEN", "cannot be opened", "give yourself the right to write it and its folder"),
-    ("SQLITE_BUSY", "is busy: another run has been writing for a long time", "wait for the other run, then run it again"),
-    ("SQLITE_LOCKED", "is busy: another run has been writing for a long time", "wait for the other run, then run it again"),
-    ("SQLITE_IOERR", "cannot be read or written: the disk reports an error", "look at its disk"),
+    # (what SQLite calls it, what it means, what to do, what shows it of the ledger's folder)
+    ("SQLITE_FULL", "cannot be written: the disk is full", "free some space, then run it again", "df -h"),
+    ("SQLITE_READONLY", "cannot be written: it is read-only", "give yourself the right to write it and its folder", "ls -la"),
+    ("SQLITE_PERM", "may not be opened", "give yourself the right to write it and its folder", "ls -la"),
+    ("SQLITE_CANTOPEN", "cannot be opened", "give yourself the right to write it and its folder", "ls -la"),
+    ("SQLITE_BUSY", "is busy: another run has been writing for a long time", "wait for the other run, then run it again", ""),
+    ("SQLITE_LOCKED", "is busy: another run has been writing for a long time", "wait for the other run, then run it again", ""),
+    ("SQLITE_IOERR", "cannot be read or written: the disk is full, or reports an error", "look at its disk", "df -h"),
 )
 
 
@@ -216,9 +230,10 @@ def _clear(place: str) -> Iterator[None]:
         yield
     except sqlite3.Error as wrong:
         name = getattr(wrong, "sqlite_errorname", "")
-        for code, meaning, remedy in _MEANINGS:
+        for code, meaning, remedy, shows in _MEANINGS:
             if name.startswith(code):
-                raise LedgerError(f"the ledger {place} {meaning} ({wrong}); {remedy}") from wrong
+                next_step = f"{shows} {shlex.quote(str(Path(place).parent))}" if shows else ""
+                raise LedgerError(f"the ledger {place} {meaning} ({wrong}); {remedy}", next_step=next_step) from wrong
         if name == "SQLITE_NOTADB":
             raise store.damaged(place, "it is no SQLite database") from wrong
         if isinstance(wrong, sqlite3.ProgrammingError) and "closed" in str(wrong):

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from reconciler.crash import point
-from reconciler.errors import LedgerError, LockHeld, Stale
+from reconciler.errors import DamagedLedger, LedgerError, LockHeld, Stale
 from reconciler.ledger import Lease, Tombstone, codec, holder
 from reconciler.ledger.codec import Damaged
 from reconciler.ledger.holder import Held
@@ -574,10 +574,9 @@ class _Whole:
             raise damaged(self._place, f"a row cannot be read ({error})") from error
 
 
-def damaged(place: str, what: str) -> LedgerError:
-    return LedgerError(
-        f"the ledger {place} is damaged: {what}; restore it from a backup, or move it away and run reconciler state rebuild",
-        next_step="reconciler state rebuild",
+def damaged(place: str, what: str) -> DamagedLedger:
+    return DamagedLedger(
+        f"the ledger {place} is damaged: {what}; restore it from a backup, or run reconciler state rebuild, which sets it aside"
     )
 
 

@@ -233,6 +233,13 @@ def test_every_way_to_say_that_there_is_no_task_is_absence_and_keeps_the_start(k
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("body", [[], [{}], "what?", 0, False, 7], ids=str)
+def test_an_answer_of_another_shape_is_no_absence(kind, body):
+    [found], _ = observe(kind, lookup(kind, entry=entry(kind)), replies=[Reply(body)])
+    assert (found.presence, found.detail) == (Presence.UNKNOWN, "the vendor's answer is no task")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "error",
     [

@@ -276,7 +276,7 @@ class Seeing(Diary):
         return True
 
 
-@pytest.mark.parametrize("refusal", [THROTTLE, Denied("no", status=403)], ids=["429", "403"])
+@pytest.mark.parametrize("refusal", [THROTTLE, Denied("no", status=403), LATE], ids=["429", "403", "its signing time"])
 def test_a_refused_create_that_is_there_after_all_is_not_sent_again(refusal: VendorError) -> None:
     runner, transport, _ = courier([refusal, OK])
     journal = Seeing()
