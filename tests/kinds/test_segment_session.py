@@ -306,6 +306,17 @@ def test_an_empty_list_of_streams_is_told_and_a_missing_one_is_not():
     assert changes(ours, seen(echo(ours, TargetStreams=...), ours), diff.sealed(canonical(spec()), seal)) == ["spec.streams"]
 
 
+def test_a_stream_index_that_the_vendor_counts_anew_is_left_to_the_ledger():
+    host, screen, guest = {"user": "host"}, {"user": "host", "type": "screen"}, {"user": "guest", "index": 7}
+    ours, edited = spec(streams=[host, screen, guest]), spec(streams=[host, screen, {**guest, "index": 8}])
+    counted = [{"UserId": "host", "StreamType": 1, "Index": 0}, {"UserId": "host", "Index": 1}, {"UserId": "guest", "Index": 2}]
+    told = {"TargetStreams": {"StreamList": counted}}
+    assert changes(ours, seen(echo(ours, **told), ours)) == []
+    record = diff.sealed(canonical(ours), seal)
+    assert changes(edited, seen(echo(ours, **told), edited, applied=record), record) == ["spec.streams"]
+    assert changes(ours, seen(echo(ours, TargetStreams={"StreamList": counted[:2]}), ours)) == ["spec.streams"]
+
+
 def test_a_given_identifier_is_compared_and_a_generated_one_is_not():
     given_ = spec(identifier="mine")
     assert changes(given_, seen(echo(given_, Identifier="theirs"), given_)) == ["spec.identifier"]
