@@ -354,7 +354,7 @@ def lags(entry: Entry, seen: Observed, kind: Kind, now: datetime) -> bool:
     shown = seen.presence is not Presence.ABSENT and current(entry, seen) is entry
     if shown or entry.ended or entry.changed is None:
         return False
-    return abs(now - entry.changed) < kind.unseen  # also before it: another runner's clock, which wrote that, may be ahead of ours
+    return abs(now - entry.changed) < kind.settle  # also before it: another runner's clock, which wrote that, may be ahead of ours
 
 
 def current(entry: Entry, seen: Observed) -> Entry:
@@ -366,7 +366,7 @@ def current(entry: Entry, seen: Observed) -> Entry:
 def _believed_gone(case: Case) -> datetime:
     assert case.entry is not None
     assert case.entry.changed is not None
-    return case.entry.changed + case.kind.unseen
+    return case.entry.changed + case.kind.settle
 
 
 def _unseen_text(case: Case) -> str:
