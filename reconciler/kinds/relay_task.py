@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from reconciler import scalars, wire
@@ -190,7 +191,15 @@ class RelayTask(Kind):
             yield from self.start(want, live) if want.values.get("enabled", True) else self.stop(live)
 
     def delete(self, live: Observed) -> Steps[None]:
-        yield from _unless_so(DELETE(_names(live.id, live.values.get("group"))), live.id, lambda task: task is None)
+        group = live.values.get("group")
+        gone = partial(_unless_so, DELETE(_names(live.id, group)), live.id, lambda task: task is None)
+        try:
+            yield from gone()
+        except Rejected as refused:
+            if isinstance(refused, Throttled) or live.stage is not Stage.ON_AIR:
+                raise
+            yield from _stop(live.id, group)  # whether what is on air may be deleted is not documented
+            yield from gone()
 
     def stop(self, live: Observed) -> Steps[None]:
         yield from _stop(live.id, live.values.get("group"))

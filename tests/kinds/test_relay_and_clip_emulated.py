@@ -65,7 +65,7 @@ LIVE_SWITCHES = {
     "result_style": ["absent", "null", "empty", "object"], "time_style": ["+08:00", "Z", "untold"], "echo_watermark": ["full", "absent", "hosted"],
     "float32": ["on", "off"], "vod_echo": ["sent", "vod", "legacy", "both"], "cycle_echo": ["sent", "cycle", "play"],
     "dst_echo": ["plain", "query"], "dst_query": ["kept", "masked", "quoted"], "v2_present": ["no"], "restart_present": ["no"],
-    "continue_present": ["no"], "not_found": ["400"], "wrong_state": ["400", "ok"], "stopped_after_end": ["stopped", "ended"],
+    "continue_present": ["no"], "delete_running": ["refuse"], "not_found": ["400"], "wrong_state": ["400", "ok"], "stopped_after_end": ["stopped", "ended"],
     "list_order": ["newest", "oldest", "title", "start"], "extra_fields": ["on"], "echo_version": ["2020-08-01"],
     "signed_host": ["required"], "clock_offset": ["50", "-50"],
 }  # fmt: skip
