@@ -124,7 +124,7 @@ class Line:
         self._timeout = timeout
         self._on_exchange = on_exchange
         self._owned = client is None
-        self._client = client or _client(loopback=is_loopback(urlsplit(self.endpoint).hostname or ""))
+        self._client = client or _client(self.endpoint)
 
     def close(self) -> None:
         if self._owned:
@@ -263,10 +263,12 @@ def encoded(body: Any) -> bytes:
     return b"" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _client(*, loopback: bool) -> httpx.Client:
+def _client(endpoint: str) -> httpx.Client:
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    parts = urlsplit(endpoint)
+    tls = parts.scheme == "https"  # else there is nothing to verify, and to read the certificates takes 20 ms
     try:
-        return httpx.Client(limits=limits, trust_env=not loopback, follow_redirects=False)
+        return httpx.Client(verify=tls, limits=limits, trust_env=not is_loopback(parts.hostname or ""), follow_redirects=False)
     except (ValueError, ImportError) as cause:
         raise UsageError(f"the proxy of this environment cannot be used: {type(cause).__name__}; check HTTPS_PROXY and ALL_PROXY") from None
 
