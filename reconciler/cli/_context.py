@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler import scalars, schedule
 from reconciler.cli._session import Session, nearest
+from reconciler.cli._wish import Wish
 from reconciler.errors import InvalidManifests, UsageError
-from reconciler.frozen import frozen
 from reconciler.kinds import Registry
 from reconciler.manifest import Loaded, load
-from reconciler.model import Address, Desired, Event, Place, Plan, Transport
-from reconciler.project import Project, Selection, files, find, followed, source_line
+from reconciler.model import Desired, Event, Place, Plan, Transport
+from reconciler.project import Project, Selection, files, find, source_line
 
 if TYPE_CHECKING:
     from reconciler.engine import Engine, Options, Wanted
@@ -50,66 +50,6 @@ class RealClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
-
-
-@frozen
-class Wish:
-    """What the flags of plan, apply and their relatives ask for, as they were given."""
-
-    path: str = "."
-    targets: tuple[str, ...] = ()
-    excludes: tuple[str, ...] = ()
-    selector: tuple[str, ...] = ()
-    destroy: bool = False
-    prune: bool = True
-    at: str = ""
-    allow_on_air: tuple[str, ...] = ()
-    allow_delete: int | None = None
-    allow_recreate: bool = False
-    allow_env: tuple[str, ...] = ()
-    wait: bool = True
-
-    def options(self, *, whole: bool, keep_unchanged: bool = True) -> Options:
-        """Raises UsageError for what cannot be read."""
-        from reconciler.engine import Options
-
-        for text in (*self.targets, *self.excludes, *(name for name in self.allow_on_air if name != "*")):
-            address(text)
-        return Options(
-            targets=self.targets,
-            excludes=self.excludes,
-            selector=dict(map(_pair, (part for text in self.selector for part in text.split(",")))),
-            whole=whole,
-            prune=self.prune,
-            destroy=self.destroy,
-            now=instant(self.at, "--at") if self.at else None,
-            allow_on_air=self.allow_on_air,
-            allow_delete=self.allow_delete,
-            allow_recreate=self.allow_recreate,
-            keep_unchanged=keep_unchanged,
-            wait=self.wait,
-        )
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise UsageError(f"-l {text}: a selector is written label=value, several joined with commas")
-    return key.strip(), value.removeprefix("=").strip()
-
-
-def address(text: str) -> Address:
-    try:
-        return Address.parse(text)
-    except ValueError as wrong:
-        raise UsageError(str(wrong)) from None
-
-
-def instant(text: str, flag: str) -> datetime:
-    try:
-        return scalars.instant(text)
-    except ValueError as wrong:
-        raise UsageError(f"{flag}: {wrong}") from None
 
 
 class Scene:
@@ -286,22 +226,6 @@ class Scene:
 
     def options(self, wish: Wish, *, keep_unchanged: bool = True) -> Options:
         return wish.options(whole=wish.destroy or self.selected.whole, keep_unchanged=keep_unchanged)
-
-
-def selection(wish: Wish, project: Project) -> dict[str, Any]:
-    """A wish as the plan document keeps it; the path relative to the project's root, so that a plan names no project."""
-    return {
-        "path": wish.path if wish.path == "-" else os.path.relpath(followed(wish.path), project.root),
-        "targets": list(wish.targets),
-        "excludes": list(wish.excludes),
-        "selector": list(wish.selector),
-        "destroy": wish.destroy,
-        "prune": wish.prune,
-        "allow_on_air": list(wish.allow_on_air),
-        "allow_delete": wish.allow_delete,
-        "allow_recreate": wish.allow_recreate,
-        "zone": project.zone,
-    }
 
 
 def private(path: Path, text: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,8 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from reconciler.cli._context import Scene, Wish
+from reconciler.cli._context import Scene
 from reconciler.cli._session import Session
+from reconciler.cli._wish import Wish
 from reconciler.engine import Engine
 from reconciler.errors import Stale, UsageError
 from reconciler.ledger import Ledger
@@ -85,33 +85,10 @@ class Saved:
                 raise
             raise self.stale(f"{wrong.message}; -C DIR names another project") from None
 
-    def wish(
-        self,
-        root: Path,
-        *,
-        allow_on_air: tuple[str, ...] = (),
-        allow_delete: int | None = None,
-        wait: bool = True,
-        allow_recreate: bool = False,
-        allow_env: tuple[str, ...] = (),
-    ) -> Wish:
-        """What the plan was asked for in the project at `root`, and what apply's flags allow besides. Raises Stale."""
-        kept = self.document.get("selection") or {}
+    def wish(self, root: Path, flags: Wish) -> Wish:
+        """What the plan was asked for in the project at `root`, and what apply's own flags allow besides. Raises Stale."""
         try:
-            path = str(kept.get("path", "."))
-            return Wish(
-                path=path if path == "-" else os.path.relpath(root / path),
-                targets=tuple(map(str, kept.get("targets", ()))),
-                excludes=tuple(map(str, kept.get("excludes", ()))),
-                selector=tuple(map(str, kept.get("selector", ()))),
-                destroy=bool(kept.get("destroy", False)),
-                prune=bool(kept.get("prune", True)),
-                allow_on_air=(*map(str, kept.get("allow_on_air", ())), *allow_on_air),
-                allow_delete=allow_delete if allow_delete is not None else kept.get("allow_delete"),
-                allow_recreate=allow_recreate or bool(kept.get("allow_recreate", False)),
-                allow_env=allow_env,
-                wait=wait,
-            )
+            return Wish.read(self.document.get("selection") or {}, root, flags)
         except (AttributeError, TypeError):
             raise self.stale("its selection cannot be read") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -23,7 +24,7 @@ from reconciler.render.look import Look, rfc3339
 from reconciler.render.terminal import tolerant, wants_color
 
 if TYPE_CHECKING:
-    from reconciler.cli._context import Wish
+    from reconciler.cli._wish import Wish
 
 REPORTS = ("github", "github-summary", "markdown", "json", "gitlab-terraform", "gitlab-codequality", "sarif", "junit", "html")
 
@@ -119,10 +120,30 @@ class Session:
         return field is not None and field.length
 
     def again(self, command: str) -> str:
-        """A suggested command that means what this run was asked for."""
-        from reconciler.cli._again import again
+        """A suggested command, made to mean this run's project, environment, path and selection: whoever pastes it touches the same.
 
-        return again(command, self)
+        One that names its own objects or file keeps to those; a whole command line, what is no command of ours, or only explains, stays
+        as it is.
+        """
+        if not command.startswith("reconciler ") or command.endswith("--help"):
+            return command
+        program, verb, *own = shlex.split(command)
+        if verb == "explain" or verb.startswith("-"):
+            return command
+        if "--out" in own:
+            own[own.index("--out") + 1] = self._placed(own[own.index("--out") + 1])
+        if verb == "apply" and own and not own[0].startswith("-"):  # a saved plan
+            own[0] = self._placed(own[0])
+        asked: list[str] = []
+        if self.asked is not None and (not own or own[0].startswith("-")):
+            path = self.asked.path if self.asked.path == "-" else self._placed(self.asked.path)
+            asked = list(self.asked.words(verb, own, "" if os.path.normpath(path) == "." else path))
+        return shlex.join([program, *self.options(self.root), verb, *asked, *own])
+
+    def _placed(self, path: str) -> str:
+        """A path as it is written where a suggested command will run."""
+        here, there = Path.cwd(), self.starts_in
+        return path if there == here else os.path.relpath(here / path, there)
 
     def options(self, root: Path | None = None) -> list[str]:
         """The global options that make a suggested command mean this environment, and this project where it lies elsewhere."""

@@ -6,6 +6,7 @@ import click
 
 from reconciler.cli import _flags
 from reconciler.cli._session import session
+from reconciler.cli._wish import address_of
 from reconciler.render import json
 from reconciler.render.safe import clean
 
@@ -24,13 +25,13 @@ def import_(address: str, id: str, allow_env: tuple[str, ...]) -> int:
       reconciler import RelayTask/morning-news 4f2c8f0e
       reconciler plan
     """
-    from reconciler.cli import _context
+    from reconciler.cli._context import Scene
     from reconciler.cli.inspect import entry_document
 
     run = session()
     run.formats()
-    scene = _context.Scene(run, allow_env=allow_env)
-    where = _context.address(address)
+    scene = Scene(run, allow_env=allow_env)
+    where = address_of(address)
     entry = scene.engine(writes=False, create=True).adopt(where, id)
     if run.json:
         run.document({"format_version": json.FORMAT_VERSION, "adopted": entry_document(entry)})

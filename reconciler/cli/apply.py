@@ -15,6 +15,7 @@ import click
 from reconciler import __version__
 from reconciler.cli import _flags, unwritten
 from reconciler.cli._session import Session, session
+from reconciler.cli._wish import Wish, address_of
 from reconciler.model import Action, Event, Plan
 from reconciler.render import json, text
 from reconciler.render.safe import clean
@@ -22,7 +23,7 @@ from reconciler.render.terminal import Progress
 from reconciler.scalars import counted
 
 if TYPE_CHECKING:
-    from reconciler.cli._context import Scene, Wish
+    from reconciler.cli._context import Scene
     from reconciler.engine import Engine, Report
     from reconciler.ledger import Lease
 
@@ -47,7 +48,7 @@ def apply(path: str, auto_approve: bool, parallelism: int, allow_env: tuple[str,
       reconciler apply --allow-on-air RelayTask/cup-final
     """
     from reconciler.cli import _saved
-    from reconciler.cli._context import Scene, Wish
+    from reconciler.cli._context import Scene
 
     run = session()
     run.formats()
@@ -59,8 +60,7 @@ def apply(path: str, auto_approve: bool, parallelism: int, allow_env: tuple[str,
             lambda engine: scene.plan(engine, asked), question="Carry this out? Only 'yes' does:", answer="" if auto_approve else "yes"
         )
     scene = saved.scene(run, allow_env=allow_env)
-    allowed = {name: wish[name] for name in ("allow_on_air", "allow_delete", "allow_recreate", "wait")}
-    asked = saved.wish(scene.project.root, allow_env=allow_env, **allowed)
+    asked = saved.wish(scene.project.root, Wish(allow_env=allow_env, **wish))
     doing = Doing(run, scene, asked, parallelism=parallelism)
     saved.believed(scene.ledger(create=False), scene.project)
     run.asked, scene.path = asked, asked.path
@@ -83,7 +83,7 @@ def destroy(path: str, auto_approve: bool, parallelism: int, **wish: Any) -> int
       reconciler plan --destroy        look first
       reconciler destroy
     """
-    from reconciler.cli._context import Scene, Wish
+    from reconciler.cli._context import Scene
 
     run = session()
     run.formats()
@@ -226,11 +226,11 @@ def refresh(addresses: tuple[str, ...]) -> int:
       reconciler refresh
       reconciler refresh RelayTask/morning-news
     """
-    from reconciler.cli._context import Scene, Wish, address
+    from reconciler.cli._context import Scene
 
     run = session()
     run.formats()
-    names = [address(one) for one in addresses]
+    names = [address_of(one) for one in addresses]
     run.asked = Wish(targets=addresses)
     scene = Scene(run)
     engine = scene.engine(writes=False, create=True)

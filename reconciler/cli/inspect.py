@@ -10,6 +10,7 @@ import click
 
 from reconciler.cli import _flags
 from reconciler.cli._session import Session, session
+from reconciler.cli._wish import Wish, address_of
 from reconciler.errors import DamagedLedger, ReconcilerError, UsageError
 from reconciler.mistakes import did_you_mean
 from reconciler.model import Address, Change, Entry, Phase, Presence, Stage
@@ -40,7 +41,7 @@ def get(what: str | None, watch: bool, interval: float) -> int:
       reconciler get RelayTask/morning-news -o json
       reconciler get RecordingSession --watch
     """
-    from reconciler.cli._context import Scene, Wish
+    from reconciler.cli._context import Scene
 
     run = session()
     run.formats("name")
@@ -61,14 +62,13 @@ def get(what: str | None, watch: bool, interval: float) -> int:
 
 
 def _asked(what: str | None, scene: Scene) -> tuple[str, Address | None]:
-    from reconciler.cli._context import address
     from reconciler.cli.manifests import known_kind
 
     if not what:
         return "", None
     name, slash, rest = what.partition("/")
     kind = str(known_kind(name, scene.kinds).name)
-    return kind, address(f"{kind}/{rest}") if slash else None
+    return kind, address_of(f"{kind}/{rest}") if slash else None
 
 
 def _show_status(run: Session, rows: list[Change], now: datetime) -> None:
@@ -225,9 +225,7 @@ def state_show(address: str) -> int:
     \b
       reconciler state show RelayTask/morning-news
     """
-    from reconciler.cli import _context
-
-    where = _context.address(address)
+    where = address_of(address)
 
     def work(run: Session, _: Scene, ledger: Ledger) -> int:
         entry = _entry(ledger, where)
@@ -265,9 +263,7 @@ def state_mv(old: str, new: str) -> int:
     \b
       reconciler state mv RelayTask/morning RelayTask/morning-news
     """
-    from reconciler.cli import _context
-
-    here, there = _context.address(old), _context.address(new)
+    here, there = address_of(old), address_of(new)
     if here.kind != there.kind:
         raise UsageError(f"{here} cannot become {there}: the kind stays")
 
@@ -287,9 +283,7 @@ def state_rm(addresses: tuple[str, ...]) -> int:
     \b
       reconciler state rm RelayTask/handed-over
     """
-    from reconciler.cli import _context
-
-    names = [_context.address(one) for one in addresses]
+    names = [address_of(one) for one in addresses]
 
     def work(run: Session, scene: Scene, ledger: Ledger) -> int:
         for name in names:
@@ -312,16 +306,16 @@ def state_rebuild(allow_env: tuple[str, ...]) -> int:
       reconciler state rebuild
       reconciler plan
     """
-    from reconciler.cli import _context
+    from reconciler.cli._context import Scene
 
     run = session()
     run.formats()
-    scene = _context.Scene(run, allow_env=allow_env)
+    scene = Scene(run, allow_env=allow_env)
     try:
         made, changes = scene.engine(writes=False, create=True).rebuild()
     except DamagedLedger as damaged:
         _set_aside(run, scene, damaged)
-        made, changes = _context.Scene(run, allow_env=allow_env).engine(writes=False, create=True).rebuild()
+        made, changes = Scene(run, allow_env=allow_env).engine(writes=False, create=True).rebuild()
     differ = [str(one.address) for one in changes if one.changes]
     if run.json:
         run.document({"format_version": json.FORMAT_VERSION, "rebuilt": [entry_document(entry) for entry in made], "differ": differ})

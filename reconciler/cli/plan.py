@@ -12,6 +12,7 @@ import click
 from reconciler import schedule
 from reconciler.cli import _flags
 from reconciler.cli._session import REPORTS, Session, session
+from reconciler.cli._wish import Wish
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.model import Action, Change, Plan
 from reconciler.render import json, text
@@ -19,7 +20,7 @@ from reconciler.render.safe import clean
 from reconciler.scalars import counted
 
 if TYPE_CHECKING:
-    from reconciler.cli._context import Scene, Wish
+    from reconciler.cli._context import Scene
     from reconciler.cli._saved import Saved
 
 
@@ -50,7 +51,7 @@ def plan(path: str, out: Path | None, detailed_exitcode: bool, untrusted: bool, 
     For a pull request of somebody you don't know; what is live stays unread:
       reconciler plan --untrusted
     """
-    from reconciler.cli._context import Scene, Wish
+    from reconciler.cli._context import Scene
 
     run = session()
     run.formats(*REPORTS)
@@ -128,11 +129,10 @@ def planned(scene: Scene, wish: Wish, *, create: bool = False, keep_unchanged: b
 
 def documented(scene: Scene, wish: Wish, *, create: bool) -> tuple[Plan, dict[str, Any]]:
     """A whole plan and its signed document. `create` makes the ledger, whose key signs, if there is none."""
-    from reconciler.cli._context import selection
     from reconciler.cli._saved import signed
 
     made = planned(scene, wish, create=create, keep_unchanged=True)
-    return made, signed(json.plan(made, selection=selection(wish, scene.project)), scene.ledger(create=create).key)
+    return made, signed(json.plan(made, selection=wish.kept(scene.project)), scene.ledger(create=create).key)
 
 
 def show_plan(run: Session, made: Plan, document: Any, *, seconds: float | None = None) -> None:
@@ -208,7 +208,7 @@ def drift(path: str, detailed_exitcode: bool) -> int:
     Every morning, in CI:
       reconciler drift --detailed-exitcode || echo "look at it"
     """
-    from reconciler.cli._context import Scene, Wish
+    from reconciler.cli._context import Scene
 
     run = session()
     run.formats(*REPORTS)

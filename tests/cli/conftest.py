@@ -30,6 +30,17 @@ spec:
   destination: {{url: "rtmp://push.example.com/live/{name}?key=${{env:PUSH_KEY}}"}}
 """
 
+SESSION = """\
+apiVersion: broadcast.reconciler/v1
+kind: SegmentSession
+metadata: {name: mod}
+spec:
+  appId: 661e0000000000000000543c
+  roomId: Room1
+  taskId: mod
+  storage: {tos: {accountId: "2100000990", region: cn-beijing, bucket: my-bucket}}
+"""
+
 SECRET = "sk-live-4711-xyz"
 
 

@@ -16,7 +16,7 @@ from reconciler.cli import cli
 from reconciler.errors import ReconcilerError
 from reconciler.model import Action, Address, Change, Need
 from reconciler.render.text import way_out
-from tests.cli.conftest import NOW, Command, Emulated, Said, relay
+from tests.cli.conftest import NOW, SESSION, Command, Emulated, Said, relay
 
 ROOT = Path(reconciler.__file__).parent
 PROGRAMS = ("cd", "curl", "export", "pip", "python", "reconciler", "sudo", "unset")
@@ -107,17 +107,6 @@ def test_after_a_destroy_nothing_says_apply() -> None:
 
 
 # --- each failure that a person can cause -----------------------------------------------------------------------------
-
-SESSION = """\
-apiVersion: broadcast.reconciler/v1
-kind: SegmentSession
-metadata: {name: mod}
-spec:
-  appId: 661e0000000000000000543c
-  roomId: Room1
-  taskId: mod
-  storage: {tos: {accountId: "2100000990", region: cn-beijing, bucket: my-bucket}}
-"""
 
 
 def invalid(project: Path, reconciler: Command, emulated: Emulated) -> None:

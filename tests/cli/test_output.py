@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from reconciler.render import schemas
-from tests.cli.conftest import SECRET, Command, Emulated, process, relay
+from tests.cli.conftest import SECRET, SESSION, Command, Emulated, process, relay
 
 
 def test_plan_is_text_on_stdout_and_nothing_else(relays: Path, reconciler: Command) -> None:
@@ -113,9 +113,7 @@ def test_the_apply_stream_fits_its_schema_line_by_line(relays: Path, reconciler:
 )
 def test_every_document_fits_its_published_schema(args: str, name: str, relays: Path, reconciler: Command, emulated: Emulated) -> None:
     """Strictly: a key that the schema does not know is a key that was not published."""
-    session = "apiVersion: broadcast.reconciler/v1\nkind: SegmentSession\nmetadata: {name: mod}\nlifecycle: {protect: true}\n"
-    session += "spec:\n  appId: 661e0000000000000000543c\n  roomId: Room1\n  taskId: mod\n"
-    session += '  storage: {tos: {accountId: "2100000990", region: cn-beijing, bucket: my-bucket}}\n'
+    session = SESSION.replace("spec:", "lifecycle: {protect: true}\nspec:")
     (relays / "manifests/mod.yaml").write_text(session)
     assert reconciler("apply", "--auto-approve").code == 0
     (relays / "manifests/b.yaml").write_text(relay("b", title="b"), encoding="utf-8")
@@ -135,17 +133,9 @@ def closed(schema: Any) -> Any:
     return {"additionalProperties": False, **made} if isinstance(made.get("properties"), dict) and "type" in made else made
 
 
-LENGTHS = """\
-apiVersion: broadcast.reconciler/v1
-kind: SegmentSession
-metadata: {name: mod}
-spec:
-  appId: 661e0000000000000000543c
-  roomId: Room1
-  taskId: mod
-  sliceDuration: 30s
-  redundantDuration: 2
-  storage: {tos: {accountId: "2100000990", region: cn-beijing, bucket: my-bucket}}
+LENGTHS = (
+    SESSION.replace("  storage:", "  sliceDuration: 30s\n  redundantDuration: 2\n  storage:")
+    + """\
 ---
 apiVersion: broadcast.reconciler/v1
 kind: RelayTask
@@ -158,6 +148,7 @@ spec:
       - {url: "http://vod.example.com/b.mp4"}
   destination: {url: "rtmp://push.example.com/live/loop"}
 """
+)
 
 
 def test_lengths_of_time_are_told_with_their_unit_and_written_in_seconds(project: Path, reconciler: Command, emulated: Emulated) -> None:
