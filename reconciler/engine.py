@@ -56,6 +56,7 @@ from reconciler.model import (
 )
 from reconciler.observing import Observer, World
 from reconciler.running import carry_out
+from reconciler.scalars import instant_text
 
 MAX_AGE = timedelta(hours=24)  # no plan is worth more than a day
 
@@ -551,7 +552,7 @@ class Engine:
             if self._ledger.serial != plan.serial:
                 raise Stale("the ledger changed since this plan was made", next_step="reconciler plan")
             if plan.valid_until is not None and self._clock.now() >= plan.valid_until:
-                raise Stale(f"this plan was valid until {plan.valid_until:%Y-%m-%dT%H:%M:%SZ}", next_step="reconciler plan")
+                raise Stale(f"this plan was valid until {instant_text(plan.valid_until)}", next_step="reconciler plan")
             if saved:
                 self._ledger.use_plan(plan.id)
             run = _digest([plan.id, self._clock.now().isoformat(), os.getpid()])[:6]
@@ -617,8 +618,9 @@ def refuse_unsettled(ledger: Ledger, *addresses: Address) -> None:
     """What is moved or forgotten under an open intent would be looked for where it is not, and made a second time."""
     for intent in ledger.open_intents():
         if intent.address in addresses:
-            when = f"{intent.sent:%Y-%m-%dT%H:%M:%SZ}"
-            message = f"the result of {intent.action} for {intent.address}, sent at {when}, is unknown; nothing was changed"
+            message = (
+                f"the result of {intent.action} for {intent.address}, sent at {instant_text(intent.sent)}, is unknown; nothing was changed"
+            )
             raise Unsettled(message, next_step=f"reconciler refresh {intent.address}")
 
 
