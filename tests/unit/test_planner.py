@@ -297,6 +297,21 @@ def test_late(late: Late, expected: Action) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "reason"),
+    [
+        (-0.5, "new, begins in less than a second"),
+        (-1, "new, begins in 1s"),
+        (0, "its window has begun; joins less than a second late, ends as declared"),
+        (0.9, "its window has begun; joins less than a second late, ends as declared"),
+        (90, "its window has begun; joins 1m30s late, ends as declared"),
+    ],
+)
+def test_how_late_is_told_in_whole_seconds(seconds: float, reason: str) -> None:
+    late = replace(wanted(Phase.ON_AIR), timing=Timing(Window(NOW - timedelta(seconds=seconds), NOW + HOUR)))
+    assert decide(VENDOR, late, ABSENT).reason == reason
+
+
+@pytest.mark.parametrize(
     ("seen", "known", "expected"),
     [
         (ABSENT, entry(), Action.FORGET),
