@@ -23,6 +23,7 @@ UPDATE = Operation(VENDOR, "UpdateRecord", pace=60)  # a late first sending coul
 STOP = Operation(VENDOR, "StopRecord", pace=60, repeatable=True)
 GET = Operation(VENDOR, "GetRecordTask", method="GET", pace=60, safe=True)
 
+_FORMATS = ("mp4", "hls", "flv", "mp3", "aac", "m4a")  # a set, in the order of the vendor's page
 _ADJUSTABLE = ("streams", "layout.canvas.background", "layout.canvas.backgroundImage", "layout.regions")
 
 
@@ -50,7 +51,7 @@ class RecordingSession(Session):
         if "files" in values:
             values["files"] = {key: value for key, value in values["files"].items() if value}
             if "formats" in values["files"]:
-                values["files"]["formats"] = sorted(values["files"]["formats"])
+                values["files"]["formats"] = sorted(values["files"]["formats"], key=_FORMATS.index)
         for key in ("streams", "excludeStreams", "files"):
             if not values.get(key, True):
                 del values[key]  # an empty list says what none says

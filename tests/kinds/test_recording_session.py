@@ -152,7 +152,7 @@ BODIES = [
             "Control": {
                 "MediaType": 0, "FrameInterpolationMode": 1, "MaxIdleTime": 600, "MaxRecordTime": 14400, "EnableSyncUpload": True,
             },
-            "FileFormatConfig": {"FileFormat": ["FLV", "HLS", "MP4"]},
+            "FileFormatConfig": {"FileFormat": ["MP4", "HLS", "FLV"]},
             "FileNameConfig": {"Prefix": ["evening", "news"], "Pattern": "{TaskId}_{Random}"},
             "StorageConfig": TOS_BODY,
         },
@@ -171,7 +171,7 @@ BODIES = [
             "TargetStreams": {"StreamList": [{"UserId": "host", "StreamType": 0}]},
             "Encode": {**VIDEO, **AUDIO},
             "Control": {**CONTROL, "MediaType": 1, "MaxSilenceSeconds": 120},
-            "FileFormatConfig": {"FileFormat": ["AAC", "M4A", "MP3"]},
+            "FileFormatConfig": {"FileFormat": ["MP3", "AAC", "M4A"]},
             "StorageConfig": TOS_BODY,
         },
         id="single: no layout, and the resolution follows the source",
