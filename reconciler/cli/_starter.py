@@ -66,7 +66,7 @@ metadata:
 schedule:
   zone: Asia/Shanghai
   start: DAYT08:00
-  duration: 2h # or `end:`; add `repeat: {freq: daily, count: 5}` for a series
+  duration: 2h # or `end:`; a schedule has one window, so a daily show is a manifest a day
 lifecycle:
   onAirChange: defer # what changes while it is on air waits until its window ends
 spec:
