@@ -15,7 +15,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @click.command(short_help="The vendors' APIs on loopback.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8099, show_default=True, help="0 takes a free port.")
+@click.option("--port", type=click.IntRange(0, 65535), metavar="PORT", default=8099, show_default=True, help="0 takes a free port.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; nothing else is allowed.")
 @click.option("--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep everything in FILE over restarts.")
 @click.option(
@@ -63,12 +63,12 @@ def emulator(
     \b
     What nobody has documented is a switch; see them all with their values:
       curl -s http://127.0.0.1:8099/_emulator/switches
-      reconciler emulator --switch live.update_semantics=merge --switch rtc.drain=5
+      reconciler emulator --switch live.update_semantics=merge
 
     \b
     Make the next create fail after it took effect, then move the clock:
-      curl -X POST http://127.0.0.1:8099/_emulator/faults \\
-        -d '[{"action": "CreatePullToPushTask", "when": "after", "fault": "reset"}]'
+      curl -X POST http://127.0.0.1:8099/_emulator/faults -d \\
+        '[{"action": "CreatePullToPushTask", "when": "after", "fault": "reset"}]'
       curl -X PUT http://127.0.0.1:8099/_emulator/clock -d '{"advance": 3600}'
 
     It ends on Ctrl-C or SIGTERM; with --data everything is there again next time.

@@ -396,7 +396,7 @@ def entry_document(entry: Entry) -> dict[str, Any]:
 
 @click.command(short_help="Show past applies.")
 @click.argument("which", metavar="[RUN | PLAN]", required=False)
-@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@click.option("-n", "--limit", type=click.IntRange(1, 1000), metavar="N", default=20, show_default=True, help="How many.")
 def history(which: str | None, limit: int) -> int:
     """Show past applies, newest first: when, who, and what became of them; or one of them in full.
 

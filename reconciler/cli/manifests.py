@@ -111,7 +111,7 @@ def known_kind(name: str, kinds: Any) -> Any:
 
 
 @click.command(short_help="Explain a rule, a kind or a field.")
-@click.argument("what", metavar="CODE | KIND[.PATH]", required=False)
+@click.argument("what", metavar="[CODE | KIND[.PATH]]", required=False)
 def explain(what: str | None) -> int:
     """Explain a rule by its code, a kind, or a field of a kind by its path. Without an argument: all kinds and rules.
 

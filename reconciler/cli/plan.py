@@ -45,7 +45,7 @@ def plan(path: str, out: Path | None, detailed_exitcode: bool, untrusted: bool, 
 
     \b
     In CI, tell "nothing to do" (0) from "changes" (2):
-      reconciler plan --detailed-exitcode --report github --report markdown=comment.md
+      reconciler plan --detailed-exitcode --report markdown=comment.md
 
     \b
     For a pull request of somebody you don't know; what is live stays unread:

@@ -132,9 +132,11 @@ def completion(shell: str) -> int:
     """Print the script that completes commands, flags and addresses in a shell.
 
     \b
-      bash   reconciler completion bash > ~/.local/share/bash-completion/completions/reconciler
+      bash   reconciler completion bash \\
+               > ~/.local/share/bash-completion/completions/reconciler
       zsh    reconciler completion zsh > "${fpath[1]}/_reconciler"
-      fish   reconciler completion fish > ~/.config/fish/completions/reconciler.fish
+      fish   reconciler completion fish \\
+               > ~/.config/fish/completions/reconciler.fish
     """
     from click.shell_completion import get_completion_class
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from reconciler.model import Diagnostic, Place, Severity
 from reconciler.render.look import Look
-from reconciler.render.safe import clean, cut, pad, tail, width
+from reconciler.render.safe import clean, cut, hanging, pad, tail, width
 from reconciler.scalars import counted
 
 Source = Callable[[Place], str | None]
@@ -25,17 +25,17 @@ def diagnostics(found: Sequence[Diagnostic], look: Look, *, source: Source, reso
 
 def frame(one: Diagnostic, look: Look, *, source: Source) -> list[str]:
     """`error[RC112]: ...`, the place, the source line, the caret, the help."""
-    head = look.paint(f"{one.severity.value}[{clean(one.rule)}]" if one.rule else one.severity.value, _COLOR[one.severity])
-    lines = [f"{head}: {clean(look.local(one.message))}"]
+    what = f"{one.severity.value}[{clean(one.rule)}]" if one.rule else one.severity.value
+    lines = hanging(f"{look.paint(what, _COLOR[one.severity])}: ", clean(look.local(one.message)), look.width, indent=len(what) + 2)
     if one.place:
         about = "   ".join(clean(text) for text in (one.address, one.path) if text).replace("   ", "  ")
         lines += _excerpt(one.place, about, look, source)
     elif one.address:
         lines.append(f" --> {clean(one.address)}  {clean(one.path)}".rstrip())
     if one.help:
-        lines.append(f"  = help: {clean(one.help)}")
+        lines += hanging("  = help: ", clean(one.help), look.width, indent=10)
     for where, text in one.related:
-        lines += [f"  = note: {clean(look.local(text))}", *_excerpt(where, "", look, source)]
+        lines += [*hanging("  = note: ", clean(look.local(text)), look.width, indent=10), *_excerpt(where, "", look, source)]
     return lines
 
 

@@ -113,3 +113,9 @@ def test_aliases(alias: str, name: str, reconciler: Command) -> None:
 
 def test_without_a_command_it_is_wrong_usage() -> None:
     assert run([]) == 64
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
+def test_no_help_is_wider_than_eighty_columns(name: str, command: click.Command) -> None:
+    with click.Context(command, info_name=f"reconciler {name}", terminal_width=78) as context:
+        assert [line for line in command.get_help(context).splitlines() if len(line) > 80] == []

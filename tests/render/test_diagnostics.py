@@ -55,14 +55,23 @@ def test_a_line_that_is_not_there_leaves_the_place(place: Place) -> None:
 
 def test_on_a_terminal_the_line_is_cut_and_the_caret_with_it() -> None:
     shown = diagnostics.frame(WRONG, replace(LOOK, width=40), source=source)
-    assert all(width(line) <= 40 for line in shown[3:5])
+    assert [line for line in shown if width(line) > 40] == [" --> manifests/news.yaml:8:10   RelayTask/morning  spec.title"]
+
+
+def test_on_a_terminal_words_are_broken_and_nothing_of_them_is_left_out() -> None:
+    wrong = replace(WRONG, related=((Place("m", 12, 3, 6), "it was declared first where nobody would ever look for it"),))
+    shown = diagnostics.frame(wrong, replace(LOOK, width=50), source=source)
+    assert shown[:2] == ["error[RC112]: relay title has 24 characters, the", "              vendor accepts 1 to 20"]
+    assert shown[-6:-4] == ["  = note: it was declared first where nobody would", "          ever look for it"]
 
 
 @pytest.mark.parametrize("cells", [20, 40, 80])
 @pytest.mark.parametrize("before", ["早" * 60, "a" * 120, "早a" * 40])
 def test_on_a_terminal_a_caret_far_to_the_right_brings_its_text_along(cells: int, before: str) -> None:
     line = f"{before}wrong{before}"
-    shown = diagnostics.frame(replace(WRONG, place=Place("m", 1, len(before) + 1, 5)), replace(LOOK, width=cells), source=lambda _: line)
+    shown = diagnostics.frame(
+        replace(WRONG, message="wrong", place=Place("m", 1, len(before) + 1, 5)), replace(LOOK, width=cells), source=lambda _: line
+    )
     text, caret = shown[3], shown[4]
     assert max(width(text), width(caret)) <= cells
     assert width(text[: text.index("wro")]) == caret.index("^"), "the caret stands under the word"
