@@ -130,14 +130,14 @@ class Clip(Kind):
             )  # fmt: skip
         yield Created(id, identity=_identity(values, session))
         yield from _until_ready(id, str(task or ""))
-        yield PATCH(_patch(want.values), id=id)
+        yield from _patched(id, _patch(want.values))
         return id
 
     def update(self, want: Desired, live: Observed, fields: Sequence[str]) -> Steps[None]:
         """Name and creator id, together. The vendor takes them from a ready clip only."""
         if live.stage is Stage.MAKING:
             yield from _until_ready(live.id, "")
-        yield PATCH({"creatorId": "", **_patch(want.values)} if "spec.creatorId" in fields else _patch(want.values), id=live.id)
+        yield from _patched(live.id, {"creatorId": "", **_patch(want.values)} if "spec.creatorId" in fields else _patch(want.values))
 
     def delete(self, live: Observed) -> Steps[None]:
         try:
@@ -157,6 +157,20 @@ def _identity(values: Values, session: str | None) -> str:
 
 def _patch(values: Values) -> dict[str, Any]:
     return {key: values[key] for key in ("name", "creatorId") if key in values}
+
+
+def _patched(id: str, body: dict[str, Any]) -> Steps[None]:
+    """Writes, and looks until that is to be seen: reads go to a replica. What stays unseen for long was written all the same."""
+    yield PATCH(body, id=id)
+    for _ in range(REPLICA_LOOKS):
+        try:
+            reply: Reply = yield ASSET(id=id)
+        except (Rejected, Denied, Unavailable):
+            return
+        shown = Cut.read(mapping(reply.body), None).values
+        if all(shown.get(key, "") == value for key, value in body.items()):
+            return
+        yield Pause(WAITS[0], note="what was written is not to be seen yet")
 
 
 def _until_ready(id: str, task: str) -> Steps[None]:
@@ -205,9 +219,9 @@ def _observed(lookup: Lookup, found: Found) -> Observed:
     declared = want.values if want else lookup.entry.applied if lookup.entry else None
     if declared is not None and "sessionId" not in declared:
         values.pop("sessionId", None)  # whichever it was cut from is right
-    for name in ("start", "end"):
-        if name not in values:
-            unread.add(name)  # its task is gone, or was cut without an end
+    for name in ("playbackId", "sessionId", "start", "end"):
+        if name not in values and (declared is None or name in declared):
+            unread.add(name)  # its task is gone or not to be seen yet, or was cut without an end
     stage = Stage.FAILED if cut.orphaned else cut.stage
     unnamed = cut.name.endswith(" " + fingerprint(lookup.workspace, lookup.address, lookup.incarnation))
     if stage is Stage.READY and unnamed:

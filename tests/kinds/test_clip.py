@@ -269,6 +269,7 @@ def test_a_clip_is_cut_under_our_mark_and_named_when_it_is_ready():
     made = calls(steps)
     assert actions(steps) == [
         "POST /clip", "Created", "GET /asset/{id}", "Pause", "GET /asset/{id}", "Pause", "GET /asset/{id}", "PATCH /asset/{id}",
+        "GET /asset/{id}",
     ]  # fmt: skip
     assert (made[0].method, made[0].path, made[0].repeatable) == ("POST", "/clip", False)
     assert made[0].body == {
@@ -276,7 +277,7 @@ def test_a_clip_is_cut_under_our_mark_and_named_when_it_is_ready():
     }  # fmt: skip
     assert steps[1] == Created(id, identity=KIND.identity(want))
     assert [(step.seconds, step.progress) for step in steps if isinstance(step, Pause)] == [(2, 0.45), (3, 0.45)]
-    assert (made[-1].method, made[-1].path, made[-1].body) == ("PATCH", f"/asset/{id}", {"name": "Goal 78", "creatorId": "sports-desk"})
+    assert (made[-2].method, made[-2].path, made[-2].body) == ("PATCH", f"/asset/{id}", {"name": "Goal 78", "creatorId": "sports-desk"})
     live = seen(studio, want, entry=entry(want, id))
     assert (live.match, live.stage, changes(want, live), live.warnings) == (Match.LEDGER, Stage.READY, [], ())
 
@@ -290,7 +291,13 @@ def test_pauses_grow_from_2_to_15_seconds():
 
 def test_a_new_clip_may_be_missing_on_the_replica_for_a_while():
     lagging = [NotFound("Asset not found")] * 3
-    answers = [{"task": {"id": "k"}, "asset": {"id": "a"}}, *lagging, {"id": "a", "status": {"phase": "ready"}}, {}]
+    answers = [
+        {"task": {"id": "k"}, "asset": {"id": "a"}},
+        *lagging,
+        {"id": "a", "status": {"phase": "ready"}},
+        {},
+        NotFound("Asset not found"),
+    ]
     id, steps = drive(KIND.create(desired()), answers)
     assert (id, actions(steps).count("Pause")) == ("a", 3)
 
@@ -639,6 +646,19 @@ def test_without_its_task_the_times_are_left_to_the_ledger():
     assert changes(desired({**SPEC, "end": MS + 31_000}), live, want.values) == ["spec.end"]
 
 
+@pytest.mark.parametrize("name", ["playbackId", "sessionId"])
+def test_a_source_that_is_told_in_part_replaces_no_clip(name):
+    studio, want = Studio(), desired()
+    id = studio.made(want)
+    studio.tasks.clear()  # not to be seen yet: it would tell the rest
+    del studio.assets[id]["source"][name]
+    live = seen(studio, want, entry=entry(want, id))
+    assert live.unread == {name, "start", "end"}
+    assert changes(want, live, want.values) == []
+    other = desired({**SPEC, name: "another"})
+    assert changes(other, live, want.values) == [f"spec.{name}"]
+
+
 def test_a_clip_without_a_task_is_never_made():
     studio, want = Studio(), desired()
     id = studio.made(want, "waiting", marked=True)
@@ -731,7 +751,27 @@ def test_an_update_sends_name_and_creator_together():
     id = studio.made(want)
     new = desired({**SPEC, "name": "Goal 78, again"})
     _, steps = drive(KIND.update(new, seen(studio, new, entry=entry(want, id)), ["spec.name"]), studio)
-    assert [(call.path, call.body) for call in calls(steps)] == [(f"/asset/{id}", {"name": "Goal 78, again", "creatorId": "sports-desk"})]
+    named = {"name": "Goal 78, again", "creatorId": "sports-desk"}
+    assert [(call.path, call.body) for call in calls(steps)] == [(f"/asset/{id}", named), (f"/asset/{id}", None)]
+
+
+@pytest.mark.parametrize(
+    ("reads", "pauses"),
+    [
+        (["Goal 78"], 0),
+        (["old", "old", "Goal 78"], 2),
+        (["old"] * 5, 5),
+        ([Unavailable("no answer")], 0),
+        (["old", NotFound("Asset not found")], 1),
+    ],
+    ids=["at once", "a replica that lags", "one that lags for long", "no answer", "gone"],
+)
+def test_an_update_is_over_when_a_read_shows_it_and_fails_for_no_read(reads, pauses):
+    want = desired({key: value for key, value in SPEC.items() if key != "creatorId"})
+    live = Observed(want.address, Presence.LIVE, "a", want.values, stage=Stage.READY)
+    shown = [{"id": "a", "name": read, "status": {"phase": "ready"}} if isinstance(read, str) else read for read in reads]
+    _, steps = drive(KIND.update(want, live, ["spec.name"]), [{}, *shown])
+    assert actions(steps).count("Pause") == pauses
 
 
 def test_a_removed_creator_is_blanked():
@@ -751,7 +791,7 @@ def test_an_update_waits_until_the_clip_is_ready():
     studio.phases = ["processing", "ready"]
     live = seen(studio, want, entry=entry(want, id))
     _, steps = drive(KIND.update(want, live, ["spec.name"]), studio)
-    assert actions(steps) == ["GET /asset/{id}", "Pause", "GET /asset/{id}", "PATCH /asset/{id}"]
+    assert actions(steps) == ["GET /asset/{id}", "Pause", "GET /asset/{id}", "PATCH /asset/{id}", "GET /asset/{id}"]
 
 
 DELETED = [
