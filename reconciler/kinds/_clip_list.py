@@ -95,8 +95,8 @@ class Cut:
         known = {
             "playbackId": source.get("playbackId") or strategy.get("playbackId"),  # clips of 2023 lack the first
             "sessionId": source.get("sessionId") or recipe.get("sessionId"),
-            "startTime": strategy.get("startTime"),
-            "endTime": strategy.get("endTime"),
+            "startTime": wire.number(strategy.get("startTime")),
+            "endTime": wire.number(strategy.get("endTime")),
             "name": asset.get("name"),
             "creatorId": asset.get("creatorId"),
         }
@@ -145,6 +145,8 @@ def listing(list_them: Operation, wanted: Sequence[Mapping[str, Any]], *, plain:
         totals: set[int] = set()
         for _ in range(PAGES):
             reply: Reply = yield list_them(query=query)
+            if not isinstance(reply.body, list):
+                raise Unavailable(f"the answer to {list_them.action} is no list; try again in a minute", action=list_them.action)
             page = mappings(reply.body)
             rows.update((str(row.get("id")), row) for row in page)
             total = _header(reply, "x-total-count")

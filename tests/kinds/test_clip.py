@@ -628,12 +628,15 @@ def test_a_blank_creator_is_none(creator):
     assert changes(want, seen(studio, want, entry=entry(want, id))) == []
 
 
-def test_times_that_a_float_client_sent_are_the_same_times():
+@pytest.mark.parametrize("spelt", [float, str], ids=["sent by a float client", "as text"])
+def test_times_in_another_spelling_are_the_same_times(spelt):
     studio, want = Studio(), desired()
     id = studio.made(want)
     (task,) = studio.tasks.values()
-    task["params"]["clip"]["clipStrategy"] |= {"startTime": float(MS), "endTime": MS + 30_000.0}
-    assert changes(want, seen(studio, want, entry=entry(want, id))) == []
+    task["params"]["clip"]["clipStrategy"] |= {"startTime": spelt(MS), "endTime": spelt(MS + 30_000)}
+    live = seen(studio, want, entry=entry(want, id))
+    assert (live.unread, changes(want, live)) == (frozenset(), [])
+    assert seen(studio, want).match is not Match.NONE, "the ledger was lost"
 
 
 def test_without_its_task_the_times_are_left_to_the_ledger():
@@ -836,3 +839,9 @@ def test_what_is_sent_reads_back_the_same(values):
     }  # fmt: skip
     strategy = {"startTime": float(body["startTime"]), "endTime": body["endTime"]}
     assert Cut.read(asset, {"params": {"clip": {"clipStrategy": strategy}}}).values == values
+
+
+@pytest.mark.parametrize("body", [None, {}, {"errors": []}, "ok", 7], ids=str)
+def test_an_answer_that_is_no_list_proves_no_absence(body: Any) -> None:
+    with pytest.raises(Unavailable, match="GET /asset is no list"):
+        drive(KIND.observe([ask(desired())]), lambda _: Reply(body))
