@@ -177,18 +177,22 @@ def _moment(raw: Any) -> datetime | None:
 
 @dataclass(slots=True)
 class Page:
-    """One page of the list: its tasks, how many rows it showed, and how many tasks it says there are, if it does."""
+    """One page of the list: its tasks, how many rows it showed, and how many tasks it says there are, if it does.
+
+    One that is not `told` was answered with something else than a list.
+    """
 
     tasks: list[Task]
     shown: int
     total: int | None
+    told: bool
 
     @classmethod
     def of(cls, body: Any) -> Page:
         rows = mappings(mapping(body).get("List"))
         total = wire.number(mapping(mapping(body).get("Pagination")).get("TotalCount"))
         tasks = [Task.of(row) for row in rows if isinstance(row.get("TaskId"), str | int)]
-        return cls(tasks, len(rows), total if isinstance(total, int) else None)
+        return cls(tasks, len(rows), total if isinstance(total, int) else None, told=body is None or isinstance(body, Mapping))
 
 
 LIST = Operation(VENDOR, "ListPullToPushTaskV2", pace=15, safe=True, read=Page.of)
@@ -203,6 +207,8 @@ def listed_tasks() -> Steps[list[Task]]:
         if attempt:
             yield Pause(1.0, note="the list of relay tasks changed while it was read")
         pages = yield from _pages()
+        if not all(page.told for page in pages):
+            raise Unavailable("the answer is no list of relay tasks; try again in a minute", action=LIST.action)
         tasks = {task.id: task for page in pages for task in page.tasks}
         totals = {page.total for page in pages}
         if totals == {len(tasks)} or (totals == {None} and tasks.keys() == before):

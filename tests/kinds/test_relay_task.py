@@ -1275,3 +1275,9 @@ def test_the_short_way_reads_what_the_long_way_reads(name: str, monkeypatch: pyt
         thorough = seen([one], want, entry=entry(want, "t1"))
         assert answer == thorough, one
         assert not quick or changes(want, thorough) == [], one
+
+
+@pytest.mark.parametrize("body", [[], "ok", 7, False], ids=str)
+def test_an_answer_that_is_no_list_proves_no_absence(body):
+    with pytest.raises(Unavailable, match="no list of relay tasks"):
+        drive(KIND.observe([ask(desired(LIVE))]), lambda _: body)
