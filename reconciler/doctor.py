@@ -33,6 +33,7 @@ LIBRARIES = ("click", "deepdiff", "httpx", "pydantic", "ruamel.yaml")
 
 # A room that cannot exist: the vendor checks the signature before it looks for it.
 _NOWHERE = {"AppId": "0" * 24, "RoomId": "reconciler-doctor", "TaskId": "reconciler-doctor"}
+_OLDER = Call(LIVE, "ListPullToPushTask", method="GET", query={"Page": 1, "Size": 1}, safe=True)  # where the second version is not served
 _PROBES = {
     LIVE: Call(LIVE, "ListPullToPushTaskV2", body={"Page": 1, "Size": 1}, safe=True),
     RTC: Call(RTC, "GetRecordTask", method="GET", query=_NOWHERE, safe=True),
@@ -145,7 +146,13 @@ def _reach(name: str, account: str, vendor: str, transports: Transports, where: 
     probe = _PROBES[vendor]
     name = f"{name} read"
     try:
-        transports(account, vendor).send(probe)
+        try:
+            transports(account, vendor).send(probe)
+        except Rejected as refused:
+            if vendor != LIVE or refused.code != "InvalidActionOrVersion":
+                raise
+            probe = _OLDER
+            transports(account, vendor).send(probe)
     except Throttled as throttled:
         return Check(name, Status.WARN, f"reachable, but busy: {throttled.message}", "reconciler doctor")
     except Denied as denied:

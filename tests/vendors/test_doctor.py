@@ -67,7 +67,7 @@ def failure(status: int, code: str) -> Act:
         (RTC, failure(403, "AccessDenied"), Status.FAIL, 4, "denied"),
         (RTC, failure(404, "ServiceNotFound"), Status.FAIL, 1, "refused"),
         (LIVE, failure(401, "SignatureDoesNotMatch"), Status.FAIL, 4, "secret key"),
-        (LIVE, failure(404, "InvalidActionOrVersion"), Status.FAIL, 1, "refused"),
+        (LIVE, failure(404, "ServiceNotFound"), Status.FAIL, 1, "refused"),
         (LIVE, failure(429, "FlowLimitExceeded"), Status.WARN, 0, "busy"),
         (LIVE, failure(500, "InternalError"), Status.FAIL, 69, "failed"),
         (LIVE, hang_up, Status.FAIL, 69, "RemoteProtocolError"),
@@ -81,6 +81,13 @@ def test_reading(vendor: str, answer: Act, status: Status, exit_code: int, says:
     assert (read.status, read.exit_code) == (status, exit_code)
     assert says in read.detail
     assert bool(read.next_step) == (status is not Status.OK)
+
+
+def test_where_the_second_version_of_the_list_is_not_served_the_first_is_read() -> None:
+    with Server([failure(404, "InvalidActionOrVersion"), respond(200, GOOD[LIVE], headers=dated())]) as server:
+        read = examine(LIVE, server.url)["read"]
+        asked = [(seen.method, seen.query["Action"]) for seen in server.seen]
+    assert (read.status, asked) == (Status.OK, [("POST", "ListPullToPushTaskV2"), ("GET", "ListPullToPushTask")])
 
 
 def test_nobody_there() -> None:
