@@ -711,12 +711,18 @@ class Change:
         return self.action in _WRITES
 
     @property
+    def acts(self) -> bool:
+        """Whether an apply has anything to do for it, at the vendor or in the ledger."""
+        return self.action in ACTING
+
+    @property
     def changes(self) -> bool:
         """Whether anything would change now or once unblocked: what `--detailed-exitcode` counts."""
         return self.action not in (Action.NOOP, Action.WAIT)
 
 
 _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE, Action.START, Action.STOP})
+ACTING = _WRITES | {Action.ADOPT, Action.FORGET}
 
 
 @frozen

@@ -18,7 +18,7 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 
 def carry_out(changes: Sequence[Change], crew: Crew, lease: Lease) -> list[Result]:
     """One result a change, in the given order; what an interrupt kept from starting is NOT_STARTED."""
-    return _Run([change for change in changes if change.writes or change.action in (Action.ADOPT, Action.FORGET)], crew, lease).all()
+    return _Run([change for change in changes if change.acts], crew, lease).all()
 
 
 class _Run:

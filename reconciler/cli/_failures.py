@@ -27,7 +27,7 @@ def told(wrong: ReconcilerError, ctx: click.Context) -> int:
         run = session(ctx)
     except ReconcilerError as worse:  # the session itself could not be made: a bad -C, --tz or --report
         if given(ctx).output in ("json", "jsonl"):
-            document(worse, worse.exit_code, stream=ctx.invoked_subcommand in ("apply", "destroy"))
+            document(worse, worse.exit_code, stream=_streams(ctx))
         else:
             sys.stderr.write(f"error: {clean(worse.message)}\n{Look().next(worse.next_step)}\n")
         return worse.exit_code
@@ -38,8 +38,7 @@ def told(wrong: ReconcilerError, ctx: click.Context) -> int:
             run.stream.failed(wrong)
             run.stream.summary(exit_code=wrong.exit_code)
         else:
-            streams = ctx.invoked_subcommand in ("apply", "destroy")
-            document(wrong, wrong.exit_code, stream=streams, next_step=run.again(wrong.next_step))
+            document(wrong, wrong.exit_code, stream=_streams(ctx), next_step=run.again(wrong.next_step))
     else:
         in_words(wrong, run)
     if isinstance(wrong, InvalidManifests):
@@ -47,6 +46,10 @@ def told(wrong: ReconcilerError, ctx: click.Context) -> int:
             run.out(run.rendered(run.given.output, diagnostics=wrong.diagnostics, exit_code=wrong.exit_code))
         run.report(diagnostics=wrong.diagnostics, exit_code=wrong.exit_code)
     return wrong.exit_code
+
+
+def _streams(ctx: click.Context) -> bool:
+    return ctx.invoked_subcommand in ("apply", "destroy")
 
 
 def _later(ctx: click.Context) -> str:
@@ -62,7 +65,7 @@ def interrupted(word: str, exit_code: int, ctx: click.Context) -> int:
     """Tells that a signal ended the run before anything was begun that has a summary of its own."""
     run, step = session(ctx), "reconciler plan"
     if run.json:
-        document(word, exit_code, stream=ctx.invoked_subcommand in ("apply", "destroy"), next_step=run.again(step))
+        document(word, exit_code, stream=_streams(ctx), next_step=run.again(step))
     else:
         run.error(f"error: {word}")
         run.next(step)

@@ -21,13 +21,12 @@ from reconciler.cli._wish import Wish
 from reconciler.engine import Engine
 from reconciler.errors import Stale, UsageError
 from reconciler.ledger import Ledger
-from reconciler.model import Action, Plan
+from reconciler.model import ACTING, Action, Plan
 from reconciler.project import Project
 from reconciler.render import json as documents
 from reconciler.render.look import rfc3339
 
 LIMIT = 64 * 1024 * 1024
-_DONE_BY_APPLY = frozenset({"create", "update", "replace", "delete", "start", "stop", "adopt", "forget"})
 
 
 def signed(document: Mapping[str, Any], key: bytes) -> dict[str, Any]:
@@ -130,7 +129,7 @@ class Saved:
         now = {(str(one.address), one.observed.id if one.observed else ""): one for one in fresh.changes}
         kept = []
         for before in self.document["changes"]:
-            if before["action"] not in _DONE_BY_APPLY:
+            if before["action"] not in ACTING:
                 continue
             after = now.get((before["address"], before["id"]))
             if after is None or _meaning(documents.change(after)) != _meaning(before):

@@ -247,7 +247,14 @@ class Session:
         from reconciler.render import reports
 
         found = reports.Findings(
-            plan, tuple(diagnostics), document, exit_code=exit_code, workspace=self.workspace, version=__version__, checked=self.checked
+            plan,
+            tuple(diagnostics),
+            document,
+            exit_code=exit_code,
+            workspace=self.workspace,
+            environment=self.given.environment,
+            version=__version__,
+            checked=self.checked,
         )
         return reports.REPORTS[kind](found, replace(self.look(), width=None, color=False))
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler import __version__
-from reconciler.cli import _flags, unwritten
+from reconciler.cli import Terminated, _flags, unwritten
 from reconciler.cli._session import Session, session
 from reconciler.cli._wish import Wish, address_of
-from reconciler.model import Action, Event, Plan
+from reconciler.model import Event, Plan
 from reconciler.render import json, text
 from reconciler.render.safe import clean
 from reconciler.render.terminal import Progress
@@ -118,21 +118,13 @@ class Doing:
                     engine.await_lock()
                 made = make(engine)
                 self.show(made, seconds=self.scene.clock.monotonic() - began)
-                todo = any(one.writes or one.action in (Action.ADOPT, Action.FORGET) for one in made.changes)
-                if not todo or any(one.refused for one in made.changes):
-                    return self.carry_out(engine, made, saved=saved, lease=lease)
-                if answer and not self.run.confirmed(question, answer):
-                    self.run.error("Nothing was changed.")
-                    if not self.run.stream:
-                        self.run.next("reconciler plan")
-                    return self.end(1)
+                ask = answer and any(one.acts for one in made.changes) and not any(one.refused for one in made.changes)
+                if ask and not self.run.confirmed(question, answer):
+                    return self.end(1, "Nothing was changed.")
                 return self.carry_out(engine, made, saved=saved, lease=lease)
         except KeyboardInterrupt as stop:
-            code = 143 if self.signal == signal.SIGTERM or type(stop).__name__ == "Terminated" else 130
-            self.run.error("interrupted; nothing was changed" if self.progress is None else "interrupted")
-            if not self.run.stream:
-                self.run.next("reconciler plan")
-            return self.end(code, interrupted=True)
+            code = 143 if self.signal == signal.SIGTERM or isinstance(stop, Terminated) else 130
+            return self.end(code, "interrupted; nothing was changed" if self.progress is None else "interrupted", interrupted=True)
 
     def engine(self) -> Engine:
         """For a destroy the manifests stay unread: broken ones must not keep anybody from deleting."""
@@ -149,7 +141,7 @@ class Doing:
         import shutil
 
         size = shutil.get_terminal_size()
-        todo = sum(one.writes or one.action in (Action.ADOPT, Action.FORGET) for one in made.changes)
+        todo = sum(one.acts for one in made.changes)
         self.progress = Progress(sys.stderr, self.run.look(sys.stderr), live=self.run.live, total=todo, height=size.lines)
         began = self.scene.clock.monotonic()
         try:
@@ -164,7 +156,7 @@ class Doing:
             self.sum_up(made, report, code, seconds=seconds)
             self.run.told()
         except OSError as wrong:
-            return unwritten(wrong, code, done=True)
+            return unwritten(wrong, code, done=bool(report.results))
         return code
 
     def sum_up(self, made: Plan, report: Report, code: int, *, seconds: float) -> None:
@@ -176,9 +168,13 @@ class Doing:
             text.apply_summary(made, report.results, look, interrupted=report.interrupted, seconds=seconds, run=report.run, verb=self.verb)
         )
 
-    def end(self, code: int, *, interrupted: bool = False) -> int:
+    def end(self, code: int, why: str, *, interrupted: bool = False) -> int:
+        """The end of a run that has no results to sum up."""
+        self.run.error(why)
         if self.run.stream:
             self.run.stream.summary(exit_code=code, interrupted=interrupted)
+        else:
+            self.run.next("reconciler plan")
         return code
 
     def tell(self, event: Event) -> None:

@@ -19,7 +19,7 @@ def plan(made: Plan, look: Look, *, limit: int = LIMIT) -> str:
     """The comment. What does not fit is left out in this order, and said: unchanged resources, details of changes, rows."""
     look = replace(look, width=None, color=False, verbosity=0)
     changes = [one for one in made.changes if one.action is not Action.NOOP]
-    head = [marker(made), _title(made), "", *_problems(made, look)]
+    head = [marker(made.workspace, made.environment), _title(made), "", *_problems(made, look)]
     foot = markdown(text.plan_summary(made, look))
     room = limit - len("\n".join([*head, foot])) - 300  # for the head of the table and the words on what is left out
     rows = _fitting((_row(one, made, look) for one in changes), room)
@@ -62,9 +62,9 @@ def _left_out(rows: int, bare: int) -> list[str]:
     return [f"Left out for length: {what}. `reconciler show PLAN` prints everything.", ""]
 
 
-def marker(made: Plan) -> str:
+def marker(workspace: str, environment: str) -> str:
     """The invisible first line by which a script finds the comment to replace."""
-    return f"<!-- reconciler:plan workspace={_word(made.workspace)} env={_word(made.environment)} -->"
+    return f"<!-- reconciler:plan workspace={_word(workspace)} env={_word(environment)} -->"
 
 
 def _word(value: str) -> str:
@@ -109,7 +109,7 @@ def _details(one: Change, look: Look) -> list[str]:
 
 def _problems(made: Plan, look: Look) -> list[str]:
     lines = [f"- **{one.type} conflict**: {markdown(cut(clean(look.local(one.message)), 500))}" for one in made.conflicts[:20]]
-    lines += [f"- **drift**: {code(one.address)} {markdown(one.reason)}" for one in made.drift[:20]]
+    lines += [f"- **drift**: {code(one.address)} {markdown(look.local(one.reason))}" for one in made.drift[:20]]
     lines += [_problem(one, look) for one in made.diagnostics[:20]]
     more = sum(max(0, len(found) - 20) for found in (made.conflicts, made.drift, made.diagnostics))
     if more:
@@ -122,11 +122,11 @@ def _problem(one: Diagnostic, look: Look) -> str:
     return f"- **{one.severity.value}** {code(one.rule)}{where} {markdown(cut(clean(look.local(one.message)), 500))}"
 
 
-def diagnostics(found: Sequence[Diagnostic], look: Look, *, workspace: str = "", limit: int = LIMIT) -> str:
+def diagnostics(found: Sequence[Diagnostic], look: Look, *, workspace: str = "", environment: str = "", limit: int = LIMIT) -> str:
     """The comment of a project that did not get as far as a plan."""
     errors = sum(one.severity is Severity.ERROR for one in found)
     title = f"Invalid manifests: {counted(errors, 'error')}" if errors else "Valid manifests"
-    head = [f"<!-- reconciler:plan workspace={_word(workspace)} env=default -->", f"### {title}", ""]
+    head = [marker(workspace, environment), f"### {title}", ""]
     lines = [_problem(one, look) for one in found]
     while len("\n".join([*head, *lines])) > limit - 60:
         lines = lines[: len(lines) // 2]

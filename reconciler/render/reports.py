@@ -22,6 +22,7 @@ class Findings:
     document: Mapping[str, Any] | None = None
     exit_code: int = 0
     workspace: str = ""
+    environment: str = ""
     version: str = ""
     checked: tuple[str, ...] = ()
 
@@ -73,14 +74,14 @@ def _annotation(command: str, one: Diagnostic, look: Look) -> str:
 def comment(found: Findings, look: Look) -> str:
     if found.plan and not any(one.severity is Severity.ERROR for one in found.diagnostics):
         return markdown.plan(found.plan, look)
-    return markdown.diagnostics(found.problems, look, workspace=found.workspace)
+    return markdown.diagnostics(found.problems, look, workspace=found.workspace, environment=found.environment)
 
 
 def summary(found: Findings, look: Look) -> str:
     """For `$GITHUB_STEP_SUMMARY`: 1 MiB is the limit, above it the whole is dropped."""
     if found.plan and not any(one.severity is Severity.ERROR for one in found.diagnostics):
         return markdown.plan(found.plan, look, limit=250_000)
-    return markdown.diagnostics(found.problems, look, workspace=found.workspace, limit=250_000)
+    return markdown.diagnostics(found.problems, look, workspace=found.workspace, environment=found.environment, limit=250_000)
 
 
 def document(found: Findings, _: Look) -> str:

@@ -426,3 +426,15 @@ def test_schemas_are_schemas(reconciler: Command, project: Path) -> None:
 def test_versions(reconciler: Command, project: Path) -> None:
     assert reconciler("version").out.startswith("reconciler ")
     assert reconciler("version", "-o", "json").json["format_version"] == "1.0"
+
+
+def test_the_comment_of_broken_manifests_takes_the_place_of_the_plans(relays: Path, reconciler: Command) -> None:
+    """A script finds it by its first line."""
+    with (relays / "reconciler.yaml").open("a") as file:
+        file.write("environments: {prod: {workspace: sports-prod}}\n")
+    for environment in ([], ["-e", "prod"]):
+        planned = reconciler(*environment, "plan", "-o", "markdown").out.splitlines()[0]
+        (relays / "manifests/b.yaml").write_text("kind: [\n")
+        said = reconciler(*environment, "plan", "-o", "markdown")
+        assert (said.code, said.out.splitlines()[:2]) == (65, [planned, "### Invalid manifests: 1 error"])
+        (relays / "manifests/b.yaml").unlink()
