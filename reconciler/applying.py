@@ -372,23 +372,10 @@ class Work:
     def created(self, made: Created) -> None:
         self.id = self._made = self._target = made.id
         self.wrote = True
-        want = self._want
-        assert want is not None
-        now = self._clock.now()
-        entry = Entry(
-            address=want.address,
-            account=want.account,
-            id=made.id,
-            identity=made.identity or self._kind.identity(want),
-            incarnation=want.incarnation,
-            applied=self._sealed,
-            window=want.window,
-            started=made.started or (now if self._kind.scheduling is Scheduling.RUNNER else None),
-            changed=now,
-            former=self._entry if self.kept else None,
-            **policy(want),
-        )
-        self._entry = entry
+        assert self._want is not None
+        started = made.started or (self._clock.now() if self._kind.scheduling is Scheduling.RUNNER else None)
+        former = self._entry if self.kept else None
+        entry = self._entry = self._owned(self._want, made.id, made.identity, applied=self._sealed, started=started, former=former)
         if self._open:
             self._ledger.confirm(self._lease, self._open.id, entry=entry, request_id=self.request_id)
             self._open = None
@@ -460,17 +447,24 @@ class Work:
         want, live = self._change.desired, self._change.observed
         assert want is not None
         assert live is not None
+        started = live.started or (self._entry.started if self._entry else None)
+        former = self._entry.former if self._entry else None
+        return self._owned(want, live.id, live.identity, applied=self._ledger.seal_values(want.values), started=started, former=former)
+
+    def _owned(
+        self, want: Desired, id: str, identity: str, *, applied: Values | None, started: datetime | None, former: Entry | None
+    ) -> Entry:
         return Entry(
             address=want.address,
             account=want.account,
-            id=live.id,
-            identity=live.identity or self._kind.identity(want),
+            id=id,
+            identity=identity or self._kind.identity(want),
             incarnation=want.incarnation,
-            applied=self._ledger.seal_values(want.values),
+            applied=applied,
             window=want.window,
-            started=live.started or (self._entry.started if self._entry else None),
+            started=started,
             changed=self._clock.now(),
-            former=self._entry.former if self._entry else None,
+            former=former,
             **policy(want),
         )
 
