@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
+from math import isclose
 from typing import Any
 from urllib.parse import unquote
 
@@ -490,13 +491,21 @@ def _compare_source(values: dict[str, Any], declared: Values, unread: set[str]) 
         unread.add("source.url")
     theirs, files = live.get("files"), ours.get("files")
     if isinstance(theirs, list) and isinstance(files, list) and len(theirs) == len(files):
-        pairs = list(zip(files, theirs, strict=True))
-        hidden = any(_hidden(mine.get("url"), their.get("url")) for mine, their in pairs)
-        # the legacy form has no end offsets; where it shows the same files, the ledger knows those
-        cut = any("endOffset" not in their for their in theirs) and all({**mine, **their} == mine for mine, their in pairs)
-        if hidden or cut:
+        shown = [
+            {**their, "url": mine["url"]} if _hidden(mine.get("url"), their.get("url")) else their
+            for mine, their in zip(files, theirs, strict=True)
+        ]
+        # the legacy form has no end offsets, and a URL may be hidden; where all the rest is the same, the ledger knows those
+        if (shown != theirs or any("endOffset" not in their for their in theirs)) and all(map(_fits, files, shown)):
             del live["files"]
             unread.add("source.files")
+        else:
+            live["files"] = shown
+
+
+def _fits(mine: Values, their: Values) -> bool:
+    """Whether what is told of a file is what was declared of it; vendors keep float32."""
+    return all(isclose(mine.get(key, 0.0), told, abs_tol=1e-3) if isinstance(told, float) else mine.get(key) == told for key, told in their.items())
 
 
 def _compare_destination(values: dict[str, Any], declared: Values, unread: set[str]) -> None:

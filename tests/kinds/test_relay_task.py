@@ -612,6 +612,20 @@ def test_a_url_that_comes_back_in_another_spelling_is_left_to_the_ledger(path, o
     assert changes(want, elsewhere, want.values) == [f"spec.{path}"]
 
 
+def test_a_file_whose_url_is_hidden_hides_nothing_else():
+    want = desired(VOD)
+    told = [{**file, "SrcAddr": file["SrcAddr"] + "?t=***"} for file in sent(want)["VodSrcAddrs"]]
+    shown = row(want, VodSrcAddrs=told)
+    live = seen([shown], want, entry=entry(want, "t1"))
+    assert (changes(want, live, want.values), "source.files" in live.unread) == ([], True)
+    edited = desired({**VOD, "source": {**VOD["source"], "files": [{"url": "https://vod.example.com/z.mp4"}, VOD["source"]["files"][1]]}})
+    assert changes(edited, seen([shown], edited, entry=entry(want, "t1")), want.values) == ["spec.source.files"]
+    moved = row(want, VodSrcAddrs=[{**told[0], "StartOffset": 31.0}, told[1]])
+    assert changes(want, seen([moved], want, entry=entry(want, "t1")), want.values) == ["spec.source.files"], "changed outside"
+    other = row(want, VodSrcAddrs=[{**told[0], "SrcAddr": "https://vod.example.com/a%2Emp4"}, {"SrcAddr": "https://other.example.com/"}])
+    assert changes(want, seen([other], want, entry=entry(want, "t1")), want.values) == ["spec.source.files"], "changed outside"
+
+
 def test_somebody_elses_user_name_in_a_source_is_no_other_spelling():
     want = desired({**LIVE, "source": {"url": "http://me:1@pull.example.com/live/s.flv"}})
     shown = row(want, SrcAddr="http://me:2@pull.example.com/live/s.flv")
