@@ -61,6 +61,7 @@ class Scene:
         self.clock = RealClock(session.env.get("RECONCILER_NOW", ""))
         self.kinds = Registry()
         self._allow_env = tuple(allow_env)
+        self._ledger: Ledger | None = None
         session.source = lambda place: source_line(place, Project(root=nearest(Path() if path == "-" else Path(path))), stdin=self.stdin)
         self.project = find(path, environment=session.given.environment)
         session.workspace, session.root = self.project.workspace, self.project.root
@@ -132,8 +133,6 @@ class Scene:
             self.session.closing.callback(self._ledger.close)
         return self._ledger
 
-    _ledger: Ledger | None = None
-
     # the vendors and the engine
 
     def accounts(self) -> dict[str, Account]:
@@ -193,7 +192,6 @@ class Scene:
 
         wanted = Wanted(()) if not declared else (lambda: self.wanted) if self.remembers else self.wanted
         guards = self.project.guards
-        share = guards.max_delete
         return Engine(
             workspace=self.project.workspace,
             environment=self.project.environment,
@@ -203,29 +201,29 @@ class Scene:
             clock=self.clock,
             wanted=wanted,
             limits=Limits(
-                max_delete=share,
+                max_delete=guards.max_delete,
                 floor=guards.max_delete_floor,
                 max_off_air=guards.max_off_air.total_seconds() if guards.max_off_air is not None else None,
             ),
             min_lead=guards.min_lead,
             tzdata=schedule.tzdata_version(),
             parallelism=parallelism,
-            lock_timeout=self._seconds(self.session.given.lock_timeout, "--lock-timeout"),
+            lock_timeout=_patience(self.session.given.lock_timeout),
             on_event=on_event,
         )
-
-    @staticmethod
-    def _seconds(text: str, flag: str) -> float:
-        try:
-            return float(scalars.seconds(int(text) if text.isdigit() else text))
-        except ValueError as wrong:
-            raise UsageError(f"{flag}: {wrong}") from None
 
     def plan(self, engine: Engine, wish: Wish, *, keep_unchanged: bool = True) -> Plan:
         return engine.plan(self.options(wish, keep_unchanged=keep_unchanged))
 
     def options(self, wish: Wish, *, keep_unchanged: bool = True) -> Options:
         return wish.options(whole=wish.destroy or self.selected.whole, keep_unchanged=keep_unchanged)
+
+
+def _patience(text: str) -> float:
+    try:
+        return float(scalars.seconds(int(text) if text.isdigit() else text))
+    except ValueError as wrong:
+        raise UsageError(f"--lock-timeout: {wrong}") from None
 
 
 def private(path: Path, text: str) -> None:

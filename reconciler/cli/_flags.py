@@ -38,25 +38,25 @@ def path(function: F) -> F:
     return click.argument("path", default=".", metavar="[PATH]")(function)
 
 
+target = click.option("--target", "targets", multiple=True, metavar="ADDR", shell_complete=addresses, help="Only this one; repeatable.")
+exclude = click.option("--exclude", "excludes", multiple=True, metavar="ADDR", shell_complete=addresses, help="All but this; repeatable.")
+allow_on_air = click.option(
+    "--allow-on-air", multiple=True, metavar="ADDR", shell_complete=addresses, help="May be touched while on air; repeatable."
+)
+allow_env = click.option("--allow-env", multiple=True, metavar="PATTERN", help="Manifests may read these variables only; repeatable.")
+
+
 def choosing(function: F) -> F:
-    """--target, --exclude, -l, --prune, and what may be touched."""
-    for option in reversed(
-        (
-            click.option("--target", "targets", multiple=True, metavar="ADDR", shell_complete=addresses, help="Only this one; repeatable."),
-            click.option(
-                "--exclude", "excludes", multiple=True, metavar="ADDR", shell_complete=addresses, help="All but this; repeatable."
-            ),
-            click.option("-l", "--selector", multiple=True, metavar="LABEL=VALUE", help="Only what carries these labels."),
-            click.option(
-                "--prune/--no-prune", cls=Negatable, default=True, help="Delete what is owned and in no manifest.  [default: prune]"
-            ),
-            click.option(
-                "--allow-on-air", multiple=True, metavar="ADDR", shell_complete=addresses, help="May be touched while on air; repeatable."
-            ),
-            click.option("--allow-delete", type=click.IntRange(min=0), metavar="N", help="May delete up to N objects."),
-            click.option("--allow-recreate", is_flag=True, help="Most of a kind is gone at the vendor: make it again."),
-            click.option("--allow-env", multiple=True, metavar="PATTERN", help="Manifests may read these variables only; repeatable."),
-        )
+    """What is planned, and what may be touched, for plan and apply."""
+    for option in (
+        allow_env,
+        click.option("--allow-recreate", is_flag=True, help="Most of a kind is gone at the vendor: make it again."),
+        click.option("--allow-delete", type=click.IntRange(min=0), metavar="N", help="May delete up to N objects."),
+        allow_on_air,
+        click.option("--prune/--no-prune", cls=Negatable, default=True, help="Delete what is owned and in no manifest.  [default: prune]"),
+        click.option("-l", "--selector", multiple=True, metavar="LABEL=VALUE", help="Only what carries these labels."),
+        exclude,
+        target,
     ):
         function = option(function)
     return function

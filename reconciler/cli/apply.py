@@ -71,9 +71,9 @@ def apply(path: str, auto_approve: bool, parallelism: int, allow_env: tuple[str,
 @_flags.path
 @_flags.auto_approve
 @_flags.parallelism
-@click.option("--target", "targets", multiple=True, metavar="ADDR", shell_complete=_flags.addresses, help="Only this one; repeatable.")
-@click.option("--exclude", "excludes", multiple=True, metavar="ADDR", shell_complete=_flags.addresses, help="All but this one; repeatable.")
-@click.option("--allow-on-air", multiple=True, metavar="ADDR", shell_complete=_flags.addresses, help="May be touched on air; repeatable.")
+@_flags.target
+@_flags.exclude
+@_flags.allow_on_air
 def destroy(path: str, auto_approve: bool, parallelism: int, **wish: Any) -> int:
     """Delete every live object that this workspace owns, and nothing else. Asks for the workspace's name.
 

@@ -154,7 +154,7 @@ def state_rm(addresses: tuple[str, ...]) -> int:
 
 
 @state.command("rebuild", short_help="Derive a lost ledger from manifests and live.")
-@click.option("--allow-env", multiple=True, metavar="PATTERN", help="Manifests may read these variables only; repeatable.")
+@_flags.allow_env
 def state_rebuild(allow_env: tuple[str, ...]) -> int:
     """Derive a ledger that was lost: what carries our mark, or is to the letter what a manifest declares, is ours again.
 
@@ -256,7 +256,7 @@ def _document(entry: Entry) -> dict[str, Any]:
 @click.command("import", short_help="Adopt a live object under a declared address.")
 @click.argument("address", metavar="ADDR", shell_complete=_flags.addresses)
 @click.argument("id", metavar="[ID]", default="", required=False)
-@click.option("--allow-env", multiple=True, metavar="PATTERN", help="Manifests may read these variables only; repeatable.")
+@_flags.allow_env
 def import_(address: str, id: str, allow_env: tuple[str, ...]) -> int:
     """Adopt a live object: it goes into the ledger under ADDR, which must be declared. Nothing changes at the vendor.
 
