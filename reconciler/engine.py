@@ -21,6 +21,7 @@ from typing import Any
 
 from reconciler import diff, guards, planner, settling, timeline
 from reconciler.applying import Crew
+from reconciler.clocks import Compared
 from reconciler.courier import Courier, Pacer
 from reconciler.errors import Stale, Stopped, Unsettled, UsageError
 from reconciler.frozen import frozen
@@ -141,7 +142,7 @@ class Engine:
         self._environment = environment
         self._kinds = kinds
         self._ledger = ledger
-        self._transports = transports
+        self._transports = Compared(transports, clock)
         self._clock = clock
         self._wanted = wanted
         self._limits = limits or guards.Limits()
@@ -296,7 +297,12 @@ class Engine:
         strangers = [one for one in world.strangers if (one.kind, one.id) not in known]  # two names may be one account of the vendor's
         conflicts = self._conflicts(desired, strangers, now)
         wanted = self.wanted
-        diagnostics = [*wanted.diagnostics, *_warnings(kept), *self._guard_warnings(kept, world.entries, options)]
+        diagnostics = [
+            *wanted.diagnostics,
+            *_warnings(kept),
+            *self._guard_warnings(kept, world.entries, options),
+            *self._transports.warnings(),
+        ]
         plan = Plan(
             id="",
             workspace=self._workspace,

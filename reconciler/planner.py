@@ -41,6 +41,7 @@ from reconciler.scalars import duration_text, instant_text
 
 CLIP_MARGIN = timedelta(seconds=30)  # a clip asked for before its source is written out comes back too short
 INTERRUPTION = 2.0  # seconds of air an in-place update of a running object may cost: the vendors do not say, this is our estimate
+CLOSE = 60.0  # seconds before the end of its window in which a relay that ended is left: the vendor's clock may be that much ahead
 REPLACEMENT = 5.0  # seconds between the stop of the old object and the first frame of the new one, our estimate
 
 
@@ -438,6 +439,8 @@ def _relay(case: Case) -> Change:
         if phase is Phase.BEYOND:
             return _wait_for_horizon(case, Action.REPLACE)
         if phase is Phase.ON_AIR:
+            if case.want and case.want.window and _rest_of(case.want.window, case.now) <= CLOSE:
+                return _noop(case, "it ended a moment before its window does, perhaps by another clock", warn=True)
             over = case.entry is not None and _over(case.entry, case.now)
             return _late(case, Action.REPLACE, "it ended with an earlier window" if over else "the vendor ended it early")
         return _replacing(case, "it ended, and is wanted again")

@@ -262,4 +262,10 @@ RULES: dict[str, tuple[str, str, str]] = {
         "The plan is shown in full, but apply would stop before the first write, because a person must decide.",
         "Do what the message names, or change less.",
     ),
+    "RC702": (
+        "clocks that disagree",
+        "Windows are judged by this machine's clock and kept by the vendor's. Where they differ by more than a minute, something may be "
+        "stopped too early, or be taken for ended too early.",
+        "Set this machine's clock (sudo timedatectl set-ntp true); reconciler doctor compares them.",
+    ),
 }

@@ -73,7 +73,7 @@ def test_a_destroy_counts_what_is_owned_not_files(relays: Path, reconciler: Comm
 
 def test_a_warning_is_told_once(relays: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECONCILER_NOW", "2026-11-20T23:55:00Z")
-    emulated.tell("clock", {"now": "2026-11-20T23:54:00Z"}, "PUT")
+    emulated.tell("clock", {"now": "2026-11-20T23:54:30Z"}, "PUT")
     reconciler("apply", "--auto-approve")
     path = relays / "manifests/a.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("10:00:00", "11:00:00"), encoding="utf-8")

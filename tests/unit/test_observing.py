@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import manifest, project
+from reconciler.clocks import Compared
 from reconciler.engine import Engine, Wanted
 from reconciler.errors import InvalidManifests, Unavailable
 from reconciler.kinds import Registry
@@ -80,7 +81,7 @@ def test_the_way_to_a_vendor_is_ready_before_the_manifests_are_read(tmp_path: Pa
         return vendor
 
     run = engine(ledger, vendor, lambda: declared(tmp_path))
-    run._transports = transports
+    run._transports = Compared(transports, run._clock)
     run.plan()
     assert made_in[0] is threading.main_thread(), "what it imports would compete with the reading of manifests"
 

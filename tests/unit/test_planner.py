@@ -352,6 +352,13 @@ def test_what_has_the_name_of_ours_and_another_body_is_told_of_and_left(match: M
     assert not same.warnings, "an exact copy is deleted"
 
 
+@pytest.mark.parametrize(("left", "action"), [(60, Action.NOOP), (61, Action.REPLACE)])
+def test_a_relay_that_ends_in_the_last_minute_of_its_window_is_left(left: int, action: Action) -> None:
+    window = Window(NOW - HOUR, NOW + timedelta(seconds=left))
+    want = replace(wanted(Phase.ON_AIR), timing=Timing(window))
+    assert decide(VENDOR, want, live(Stage.ENDED, window=window), entry(window)).action is action
+
+
 @pytest.mark.parametrize("protect", [False, True])
 def test_what_ended_early_and_is_not_to_be_joined_late_is_left_also_where_it_is_protected(protect: bool) -> None:
     ended = live(Stage.ENDED, window=WINDOWS[Phase.ON_AIR])
