@@ -505,7 +505,10 @@ def _compare_source(values: dict[str, Any], declared: Values, unread: set[str]) 
 
 def _fits(mine: Values, their: Values) -> bool:
     """Whether what is told of a file is what was declared of it; vendors keep float32."""
-    return all(isclose(mine.get(key, 0.0), told, abs_tol=1e-3) if isinstance(told, float) else mine.get(key) == told for key, told in their.items())
+    return all(
+        mine.get(key) == told or (isinstance(told, float) and isclose(mine.get(key, 0.0), told, abs_tol=1e-3))
+        for key, told in their.items()
+    )
 
 
 def _compare_destination(values: dict[str, Any], declared: Values, unread: set[str]) -> None:
