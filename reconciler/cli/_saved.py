@@ -41,7 +41,7 @@ def _signature(document: Mapping[str, Any], key: bytes) -> str:
 
 
 def read(path: Path) -> Saved | None:
-    """The plan in a file; None when the file is something else, such as a manifest. Raises UsageError for a plan that was never written."""
+    """The plan in a file; None when the file is something else, such as a manifest. Raises UsageError for one never written, or in part."""
     try:
         if not path.is_file() or path.stat().st_size > LIMIT:
             return None
@@ -52,7 +52,11 @@ def read(path: Path) -> Saved | None:
                 return None
             file.seek(0)
             found = json.load(file)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError) as wrong:
+        if path.suffix == ".json" and isinstance(wrong, json.JSONDecodeError):
+            raise UsageError(
+                f"{path} is no whole plan: it was cut short, or changed", next_step="reconciler plan --out plan.json"
+            ) from None
         return None
     return Saved(path, found) if isinstance(found, dict) and "format_version" in found and "plan_id" in found else None
 

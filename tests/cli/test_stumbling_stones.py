@@ -263,6 +263,16 @@ spec: {appId: 661e0000000000000000543c, roomId: Room1, storage: {tos: {accountId
     assert said.err == "Next: reconciler explain RC112\n"
 
 
+def test_a_plan_that_was_cut_short_is_no_manifest(relays: Path, reconciler: Command) -> None:
+    assert reconciler("plan", "--out", "plan.json").code == 0
+    saved = (relays / "plan.json").read_text(encoding="utf-8")
+    (relays / "plan.json").write_text(saved[: len(saved) // 2], encoding="utf-8")
+    for args in (["apply", "plan.json"], ["show", "plan.json"]):
+        said = reconciler(*args)
+        assert (said.code, said.err.splitlines()[0]) == (64, "error: plan.json is no whole plan: it was cut short, or changed")
+        assert said.err.splitlines()[-1] == "Next: reconciler plan --out plan.json"
+
+
 def test_a_plan_that_was_never_written_is_no_empty_project(relays: Path, reconciler: Command) -> None:
     (relays / "plan.json").touch()
     for command in (("apply",), ("show",)):

@@ -29,7 +29,7 @@ from reconciler import manifest, project, references
 from reconciler.cli import _saved
 from reconciler.emulator.in_process import handler
 from reconciler.engine import Engine, Options, Wanted
-from reconciler.errors import InvalidManifests, LedgerError, ReconcilerError, Stale
+from reconciler.errors import InvalidManifests, LedgerError, ReconcilerError, Stale, UsageError
 from reconciler.kinds import Registry
 from reconciler.ledger import Ledger, open_ledger
 from reconciler.ledger.sqlite import SqliteLedger
@@ -261,9 +261,10 @@ def plans() -> Iterator[Feed]:
                 case _:
                     data = bent(chance, whole.decode()).encode(errors="surrogatepass")
             file.write_bytes(data)
-            if not data:  # refused before it is a plan at all
+            try:
+                found = _saved.read(file)
+            except UsageError:  # refused before it is a plan at all
                 return
-            found = _saved.read(file)
             if found is None or found.document == document:
                 return
             with suppress(ValueError):
