@@ -27,6 +27,7 @@ import pytest
 
 from reconciler import manifest, project, references
 from reconciler.cli import _saved
+from reconciler.cli._wish import Wish
 from reconciler.emulator.in_process import handler
 from reconciler.engine import Engine, Options, Wanted
 from reconciler.errors import InvalidManifests, LedgerError, ReconcilerError, Stale, UsageError
@@ -270,7 +271,7 @@ def plans() -> Iterator[Feed]:
             with suppress(ValueError):
                 assert_harmless("\n".join(text.plan(documents.read_plan(found.document), LOOK)))
             try:
-                found.checked(cast(Any, scene), cast(Any, None), found.wish(folder))
+                found.checked(cast(Any, scene), cast(Any, None), found.wish(folder, Wish()))
             except Stale:
                 return
             raise AssertionError("a changed plan was taken")
