@@ -24,6 +24,7 @@ from reconciler.errors import (
     NotReady,
     OutcomeUnknown,
     ReconcilerError,
+    Rejected,
     Throttled,
     Unavailable,
     VendorError,
@@ -162,22 +163,36 @@ class Courier:
         """Drives `steps` to the end and returns its value.
 
         Without a journal only safe calls pass. `deadline` bounds the pauses, in seconds; past it NotReady is raised.
-        Raises what the steps do not catch: VendorError's subclasses.
+        Raises what the steps do not catch: VendorError's subclasses. A refusal that may be because of an earlier sending is the steps' to
+        judge, which know what "already so" looks like; where they do not see that, the result is unknown.
         """
         give_up = None if deadline is None else self._clock.monotonic() + deadline
         answer: Any = None
         trouble: VendorError | None = None
+        doubted: tuple[Call, OutcomeUnknown] | None = None
         while True:
             try:
                 step = steps.throw(trouble) if trouble else steps.send(answer)
             except StopIteration as end:
+                if journal is not None and doubted is not None:
+                    journal.done(doubted[0], Reply(None))
                 value: T = end.value
                 return value
+            except VendorError as wrong:
+                if journal is not None and doubted is not None:
+                    journal.unknown(*doubted)
+                    raise doubted[1] from wrong
+                raise
+            if journal is not None and doubted is not None and isinstance(step, Call) and not step.safe:
+                journal.unknown(*doubted)  # nothing else is written before that is settled
+                raise doubted[1]
             answer, trouble = None, None
             try:
                 answer = self._do(step, journal, give_up)
             except VendorError as wrong:
                 trouble = wrong
+                if isinstance(step, Call) and isinstance(wrong, Rejected) and wrong.doubt is not None:
+                    doubted = step, wrong.doubt
 
     def _do(self, step: Any, journal: Journal | None, give_up: float | None) -> Any:
         match step:
@@ -269,6 +284,9 @@ class Courier:
                     )  # fmt: skip
                 if doubt is not None and not isinstance(wrong, NotFound):
                     # the first sending may have taken effect, and this refusal may be because of it
+                    if type(wrong) is Rejected and call.repeatable:
+                        wrong.doubt = doubt
+                        raise
                     journal.unknown(call, doubt)
                     raise doubt from wrong
                 journal.rejected(call, wrong)

@@ -131,8 +131,9 @@ class VendorError(ReconcilerError):
 
 
 class Rejected(VendorError):
-    """The vendor refused: nothing changed there."""
+    """The vendor refused: nothing changed there. `doubt`: an earlier sending of the same call had no answer, and may be the reason."""
 
+    doubt: OutcomeUnknown | None = None
     usual_step = "reconciler plan"
 
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 
 from reconciler.cli import run
-from tests.cli.conftest import NOW, Command, Emulated, relay
+from tests.cli.conftest import NOW, SESSION, Command, Emulated, relay
 
 FINAL = "2026-11-20T23:30:00+08:00"  # on air at NOW
 
@@ -310,6 +310,27 @@ def test_7_an_unknown_result_and_refresh(project: Path, reconciler: Command, emu
     assert said.code == 0
     assert "settled  RelayTask/a" in said.out
     assert reconciler("plan", "--detailed-exitcode").code == 0
+
+
+@pytest.mark.parametrize("fault", ["reset", "500"])
+@pytest.mark.parametrize(
+    ("manifest", "action"),
+    [
+        pytest.param(relay("a"), "DeletePullToPushTask", id="relay"),
+        pytest.param(SESSION, "StopSegment", id="session"),
+    ],
+)
+def test_0_a_delete_whose_answer_was_lost_and_that_is_seen_to_be_done(
+    manifest: str, action: str, fault: str, project: Path, reconciler: Command, emulated: Emulated
+) -> None:
+    """It is sent again, and refused: what is refused is gone."""
+    write(project, "a", manifest)
+    assert reconciler("apply", "--auto-approve").code == 0
+    emulated.tell("faults", [{"action": action, "when": "after", "fault": fault}])
+    said = reconciler("destroy", "--auto-approve", "--allow-on-air", "SegmentSession/mod")
+    assert (said.code, "1 deleted" in said.out) == (0, True), said
+    assert "owns nothing" in reconciler("state", "list").out
+    assert reconciler("plan", "--destroy", "--detailed-exitcode").code == 0
 
 
 @pytest.mark.parametrize("action", ["Create", "Update"])

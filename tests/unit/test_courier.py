@@ -36,6 +36,11 @@ SENT = ["sending Create"]
 TWICE = ["sending Update"] * 2
 
 
+def no() -> Rejected:
+    """One of its own: what is said of it is kept on it."""
+    return Rejected("no", code="InvalidParam")
+
+
 class Diary:
     """A journal that writes down what it was told."""
 
@@ -93,7 +98,7 @@ def once(call: Call):
         pytest.param(UPDATE, [LOST] * 3, 3, [*TWICE, "sending Update", "unknown Update"], OutcomeUnknown, id="three times"),
         pytest.param(
             UPDATE,
-            [LOST, NO],
+            [LOST, no()],
             2,
             [*TWICE, "unknown Update"],
             OutcomeUnknown,
@@ -130,6 +135,54 @@ def test_a_kind_may_catch_what_it_knows_how_to_handle() -> None:
 
     runner, _, _ = courier([NO])
     assert runner.run(steps(), journal=Diary()) == "InvalidParam"
+
+
+@pytest.mark.parametrize(
+    ("answers", "diary", "raises"),
+    [
+        pytest.param([LOST, no(), OK], [*TWICE, "done Update"], None, id="it is so"),
+        pytest.param([LOST, no(), no()], [*TWICE, "unknown Update"], OutcomeUnknown, id="it is not so"),
+        pytest.param([LOST, no(), *[DOWN] * 4], [*TWICE, "unknown Update"], OutcomeUnknown, id="nobody can say"),
+        pytest.param([no(), OK], [TWICE[0], "rejected Update"], None, id="a plain refusal"),
+        pytest.param([no(), no()], [TWICE[0], "rejected Update"], Rejected, id="a plain refusal, and it is not so"),
+        pytest.param([LOST, THROTTLE, no(), OK], [*TWICE, TWICE[0], "done Update"], None, id="it was too fast in between"),
+        pytest.param([LOST, Denied("no")], [*TWICE, "unknown Update"], OutcomeUnknown, id="denied: nothing for a kind to judge"),
+    ],
+)
+def test_a_kind_judges_a_refusal_that_may_be_because_of_a_lost_sending(
+    answers: list, diary: list[str], raises: type[Exception] | None
+) -> None:
+    def steps():
+        try:
+            yield UPDATE
+        except Rejected:
+            yield READ
+        return "so"
+
+    runner, _, _ = courier(list(answers))
+    journal = Diary()
+    if raises:
+        with pytest.raises(raises):
+            runner.run(steps(), journal=journal)
+    else:
+        assert runner.run(steps(), journal=journal) == "so"
+    assert journal.lines == diary
+
+
+def test_what_is_in_doubt_is_settled_before_anything_else_is_written() -> None:
+    def steps():
+        try:
+            yield UPDATE
+        except Rejected:
+            yield READ
+        yield CREATE
+
+    runner, transport, _ = courier([LOST, no(), OK])
+    journal = Diary()
+    with pytest.raises(OutcomeUnknown):
+        runner.run(steps(), journal=journal)
+    assert journal.lines == [*TWICE, "unknown Update"]
+    assert [call.action for call in transport.calls] == ["Update", "Update", "List"]
 
 
 def test_calls_of_one_action_are_spaced_at_the_published_rate_and_no_tighter() -> None:
