@@ -14,9 +14,9 @@ AMISS = 60.0  # seconds: a signature is valid for as long, and windows have minu
 
 
 class Compared:
-    """Transports by account and vendor, whose answers tell the vendors' time."""
+    """Transports by account and vendor, whose answers tell the vendors' time. Without a clock nothing is compared."""
 
-    def __init__(self, transports: Callable[[str, str], Transport], clock: Clock) -> None:
+    def __init__(self, transports: Callable[[str, str], Transport], clock: Clock | None) -> None:
         self._transports = transports
         self._clock = clock
         self._ahead: dict[str, float] = {}  # this machine, in seconds, by vendor
@@ -25,7 +25,9 @@ class Compared:
         return _Heard(self, self._transports(account, vendor))
 
     def hear(self, vendor: str, reply: Reply) -> None:
-        if vendor not in self._ahead and (date := next((text for name, text in reply.headers.items() if name.lower() == "date"), "")):
+        if self._clock is None or vendor in self._ahead:
+            return
+        if date := next((text for name, text in reply.headers.items() if name.lower() == "date"), ""):
             with suppress(ValueError, TypeError):
                 self._ahead[vendor] = self._clock.now().timestamp() - parsedate_to_datetime(date).timestamp()
 

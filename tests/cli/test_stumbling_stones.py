@@ -56,6 +56,16 @@ def test_a_misspelt_command_is_told_its_neighbour(project: Path, reconciler: Com
     assert "did you mean validate?" in reconciler("valdate").err
 
 
+@pytest.mark.parametrize("told", [False, True], ids=["by its own clock", "RECONCILER_NOW"])
+def test_a_clock_that_is_not_the_vendors_is_told_of_unless_it_was_set_by_hand(
+    told: bool, relays: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not told:
+        monkeypatch.delenv("RECONCILER_NOW")
+    emulated.tell("clock", {"now": "2026-11-20T10:00:00Z"}, "PUT")  # hours before the one, some time away from the other
+    assert ("RC702" in reconciler("plan").out) is not told
+
+
 def test_chinese_texts_are_honestly_absent(relays: Path, reconciler: Command) -> None:
     said = reconciler("plan", "--lang", "zh-CN", "-o", "json")
     assert said.json["plan_id"]
