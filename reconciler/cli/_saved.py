@@ -1,6 +1,6 @@
 """Saved plans: signed with the ledger's key when written, and checked against a new look at the vendors before they are applied.
 
-A plan names no project: whose ledger must have signed it, is said by where the operator stands, or by -C.
+Whose ledger must have signed it is said by where the operator stands, or by -C. Only where that is no project is the plan asked.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.cli._context import Scene
-from reconciler.cli._session import Session
+from reconciler.cli._session import Session, nearest
 from reconciler.cli._wish import Wish
 from reconciler.engine import Engine
 from reconciler.errors import Stale, UsageError
 from reconciler.ledger import Ledger
 from reconciler.model import ACTING, Action, Plan
-from reconciler.project import Project
+from reconciler.project import FOLDER, NAME, Project
 from reconciler.render import json as documents
 from reconciler.render.look import rfc3339
 
@@ -77,12 +77,20 @@ class Saved:
         """The display zone of its project."""
         return str((self.document.get("selection") or {}).get("zone") or "UTC")
 
+    def home(self, run: Session) -> str:
+        """The operator's project: a plan must not bring its own. Who stands in none takes the one that the plan was made for."""
+        here = nearest(Path())
+        if run.given.directory or (here / NAME).exists() or (here / FOLDER).exists():
+            return "."
+        told = str((self.document.get("selection") or {}).get("project") or ".")
+        return told if Path(told).is_dir() else "."
+
     def scene(self, run: Session, *, allow_env: tuple[str, ...]) -> Scene:
         """The operator's project, in the plan's environment unless -e names one. Raises Stale where there is no such environment."""
         named = run.given.environment
         run.given.environment = named or self.environment
         try:
-            return Scene(run, allow_env=allow_env)
+            return Scene(run, self.home(run), allow_env=allow_env)
         except UsageError as wrong:
             if named:
                 raise

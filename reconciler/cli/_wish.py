@@ -61,10 +61,11 @@ class Wish:
     # in a saved plan
 
     def kept(self, project: Project) -> dict[str, Any]:
-        """As the plan document has it; the path relative to the project's root, so that a plan names no project."""
+        """As the plan document has it: where the project lies from here, and the path in it."""
         from reconciler.project import followed
 
         return {
+            "project": os.path.relpath(project.root),
             "path": self.path if self.path == "-" else os.path.relpath(followed(self.path), project.root),
             "targets": list(self.targets),
             "excludes": list(self.excludes),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @_flags.choosing
 def apply(path: str, auto_approve: bool, parallelism: int, allow_env: tuple[str, ...], **wish: Any) -> int:
     """Plan, show it, ask, and carry it out. A saved plan counts as approved, is good once, only while it still fits, and only
-    where the ledger is that sealed it: in its project, or with -C DIR.
+    with the ledger that sealed it: that of the project you stand in, or name with -C DIR.
 
     Every write is noted before it is sent: killed at any instant, apply is simply run again. What is blocked is left
     alone (exit 5), the rest is done. Ctrl-C starts nothing new and waits a moment for answers; a second one leaves.

@@ -185,7 +185,7 @@ def _believed(run: Session, saved: Saved) -> bool:
 
     clock = RealClock(run.env.get("RECONCILER_NOW", ""))
     try:
-        project = find(environment=run.given.environment or saved.environment)
+        project = find(saved.home(run), environment=run.given.environment or saved.environment)
         ledger = open_ledger(project.state, root=project.root, workspace=project.workspace, clock=clock, create=False)
     except ReconcilerError:
         return False

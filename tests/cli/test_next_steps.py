@@ -461,7 +461,7 @@ def test_force_unlock_says_that_the_holder_is_at_work(project: Path, reconciler:
             id="changed: what it asks for decides nothing",
         ),
         pytest.param(
-            "apply later.json", "", "no reconciler.yaml; -C DIR names", "reconciler plan --out later.json", id="no project is named"
+            "apply later.json", "project", "-C DIR names another", "reconciler -e prod plan --out later.json", id="standing in another"
         ),
     ],
 )
@@ -482,10 +482,27 @@ def test_a_saved_plan_of_a_project_elsewhere(
     assert reconciler("plan", "sports/manifests", "-e", "prod", "--out", "later.json").code == 0
     if spoil == "plan":
         Path("later.json").write_text(Path("later.json").read_text().replace("pull.example.com", "evil.example.com"))
-    elif spoil:
+    elif spoil == "project":
+        Path("reconciler.yaml").write_text("environments: {prod: {}}\n", encoding="utf-8")
+    else:
         (project / "manifests/b.yaml").write_text(relay("b", title="b"), encoding="utf-8")
     said = reconciler(*args.split())
     assert (said.code, why in said.err, next_of(said)) == (6, True, step), said.err
+
+
+@pytest.mark.parametrize("file", ["sports/reconciler.yaml", ""], ids=["with a project file", "without one"])
+def test_a_saved_plan_is_applied_where_it_was_made(
+    file: str, project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standing above the project, in none: nothing but the plan can say which one is meant."""
+    (project / "manifests/a.yaml").write_text(relay("a"), encoding="utf-8")
+    monkeypatch.chdir(project.parent)
+    if not file:
+        Path("sports/reconciler.yaml").unlink()
+    assert reconciler("plan", "sports/manifests", "--out", "later.json").code == 0
+    said = reconciler("apply", "later.json")
+    assert (said.code, "1 created" in said.out) == (0, True), said
+    assert reconciler("show", "later.json").err == "", "its seal was checked"
 
 
 def test_an_interrupt_names_the_run_too(project: Path, reconciler: Command, emulated: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
