@@ -34,10 +34,9 @@ _WITH_SLEEP: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class RealClock:
-    """The machine's clocks. RECONCILER_NOW sets where the wall clock begins; it runs on from there, and is `told`."""
+    """The machine's clocks. RECONCILER_NOW sets where the wall clock begins; it runs on from there."""
 
     def __init__(self, begin: str = "") -> None:
-        self.told = bool(begin)
         try:
             self._ahead = scalars.instant(begin) - datetime.now(UTC) if begin else timedelta()
         except ValueError as wrong:
@@ -200,7 +199,7 @@ class Scene:
             ledger=self.ledger(create=writes if create is None else create),
             transports=self.transports(read_only=not writes),
             clock=self.clock,
-            told_now=self.clock.told,
+            told_now=bool(self.session.env.get("RECONCILER_NOW")),
             wanted=wanted,
             limits=Limits(
                 max_delete=guards.max_delete,
