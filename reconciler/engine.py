@@ -353,13 +353,15 @@ class Engine:
         wanted = {want.address: want for want in desired}
         for address, newest in world.entries.items():
             seen, want = world.seen.get(address), wanted.get(address)
-            if seen is None or address in world.intents or planner.lags(newest, seen, self._kind(address.kind), now):
+            if seen is None or address in world.intents:
                 continue
-            entry = planner.current(newest, seen)
-            if want and want.account != newest.account:
-                continue  # it was not looked for where it lives
             if want and not seen.unread and seen.window == want.window and seen.values == want.values:
                 continue  # just as the manifests want it now, whatever was applied before
+            if want and want.account != newest.account:
+                continue  # it was not looked for where it lives
+            if planner.lags(newest, seen, self._kind(address.kind), now):
+                continue
+            entry = planner.current(newest, seen)
             fields = planner.drift(entry, seen, seal=self._ledger.seal, now=now, reach=self._kind(address.kind).observable)
             if fields is not None:
                 reason = "changed outside of us" if fields else "gone at the vendor"
