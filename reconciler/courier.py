@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from reconciler.crash import point
 from reconciler.errors import (
@@ -127,6 +127,19 @@ class Pacer:
             self._queue(account, call).penalty = None
 
 
+class _Doubt(NamedTuple):
+    """A write that was refused after a sending without an answer: the steps look whether it is so."""
+
+    journal: Journal
+    call: Call
+    lost: OutcomeUnknown
+
+    def stands(self) -> OutcomeUnknown:
+        """Nobody could see that it is so: what to raise, written down."""
+        self.journal.unknown(self.call, self.lost)
+        return self.lost
+
+
 class Courier:
     """Carries one account's steps to the vendors and back. Thread safe; `side` is the width of a Batch.
 
@@ -169,30 +182,28 @@ class Courier:
         give_up = None if deadline is None else self._clock.monotonic() + deadline
         answer: Any = None
         trouble: VendorError | None = None
-        doubted: tuple[Call, OutcomeUnknown] | None = None
+        doubt: _Doubt | None = None
         while True:
             try:
                 step = steps.throw(trouble) if trouble else steps.send(answer)
             except StopIteration as end:
-                if journal is not None and doubted is not None:
-                    journal.done(doubted[0], Reply(None))
+                if doubt:
+                    doubt.journal.done(doubt.call, Reply(None))
                 value: T = end.value
                 return value
             except VendorError as wrong:
-                if journal is not None and doubted is not None:
-                    journal.unknown(*doubted)
-                    raise doubted[1] from wrong
+                if doubt:
+                    raise doubt.stands() from wrong
                 raise
-            if journal is not None and doubted is not None and isinstance(step, Call) and not step.safe:
-                journal.unknown(*doubted)  # nothing else is written before that is settled
-                raise doubted[1]
+            if doubt and isinstance(step, Call) and not step.safe:
+                raise doubt.stands()  # nothing else is written before that is settled
             answer, trouble = None, None
             try:
                 answer = self._do(step, journal, give_up)
             except VendorError as wrong:
                 trouble = wrong
-                if isinstance(step, Call) and isinstance(wrong, Rejected) and wrong.doubt is not None:
-                    doubted = step, wrong.doubt
+                if journal is not None and isinstance(step, Call) and isinstance(wrong, Rejected) and wrong.doubt is not None:
+                    doubt = _Doubt(journal, step, wrong.doubt)
 
     def _do(self, step: Any, journal: Journal | None, give_up: float | None) -> Any:
         match step:

@@ -225,14 +225,19 @@ def find(path: Path | str = ".", *, environment: str = "") -> Project:
     start = Path() if str(path) == "-" else Path(path)
     if not start.exists():
         raise UsageError(f"{start} does not exist")
-    start = start.resolve()
-    folder = start if start.is_dir() else start.parent
-    root = next((above for above in (folder, *folder.parents) if (above / NAME).exists()), None)
-    if root:
+    root = root_of(start)
+    if (root / NAME).exists():
         return _read(root, environment)
     if environment:
-        raise UsageError(f"there is no environment {environment!r}: {folder} has no {NAME}", next_step="reconciler init")
-    return Project(root=folder)
+        raise UsageError(f"there is no environment {environment!r}: {root} has no {NAME}", next_step="reconciler init")
+    return Project(root=root)
+
+
+def root_of(path: Path) -> Path:
+    """The root of the project that `path` lies in, its project file unread: where there is none, the folder itself."""
+    place = path.resolve()
+    folder = place if place.is_dir() else place.parent
+    return next((above for above in (folder, *folder.parents) if (above / NAME).exists()), folder)
 
 
 def _read(root: Path, environment: str) -> Project:

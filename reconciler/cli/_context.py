@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler import scalars, schedule
-from reconciler.cli._session import Session, nearest
+from reconciler.cli._session import Session
 from reconciler.cli._wish import Wish
 from reconciler.errors import InvalidManifests, UsageError
 from reconciler.kinds import Registry
 from reconciler.manifest import Loaded, load
 from reconciler.model import Desired, Event, Place, Plan, Transport
-from reconciler.project import Project, Selection, files, find, source_line
+from reconciler.project import Project, Selection, files, find, root_of, source_line
 
 if TYPE_CHECKING:
     from reconciler.engine import Engine, Options, Wanted
@@ -62,7 +62,7 @@ class Scene:
         self.kinds = Registry()
         self._allow_env = tuple(allow_env)
         self._ledger: Ledger | None = None
-        session.source = lambda place: source_line(place, Project(root=nearest(Path() if path == "-" else Path(path))), stdin=self.stdin)
+        session.source = lambda place: source_line(place, Project(root=root_of(Path() if path == "-" else Path(path))), stdin=self.stdin)
         self.project = find(path, environment=session.given.environment)
         session.workspace, session.root = self.project.workspace, self.project.root
         session.source = self._line

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.cli._context import Scene
-from reconciler.cli._session import Session, nearest
+from reconciler.cli._session import Session
 from reconciler.cli._wish import Wish
 from reconciler.engine import Engine
 from reconciler.errors import Stale, UsageError
 from reconciler.ledger import Ledger
 from reconciler.model import ACTING, Action, Plan
-from reconciler.project import FOLDER, NAME, Project
+from reconciler.project import FOLDER, NAME, Project, root_of
 from reconciler.render import json as documents
 from reconciler.render.look import rfc3339
 
@@ -79,7 +79,7 @@ class Saved:
 
     def home(self, run: Session) -> str:
         """The operator's project: a plan must not bring its own. Who stands in none takes the one that the plan was made for."""
-        here = nearest(Path())
+        here = root_of(Path())
         if run.given.directory or (here / NAME).exists() or (here / FOLDER).exists():
             return "."
         told = str((self.document.get("selection") or {}).get("project") or ".")

@@ -148,7 +148,7 @@ class Session:
     def options(self, root: Path | None = None) -> list[str]:
         """The global options that make a suggested command mean this environment, and this project where it lies elsewhere."""
         words = []
-        if root is not None and nearest(self.began) != root:
+        if root is not None and not self._began_in(root):
             words += ["-C", min(os.path.relpath(root, self.began), str(root), key=len)]
         elif self.given.directory and root is None:
             words += ["-C", self.given.directory]
@@ -161,7 +161,12 @@ class Session:
         """Where a suggested command with these options works."""
         if self.root is None:
             return Path.cwd()
-        return self.began if nearest(self.began) == self.root else self.root
+        return self.began if self._began_in(self.root) else self.root
+
+    def _began_in(self, root: Path) -> bool:
+        from reconciler.project import root_of
+
+        return root_of(self.began) == root
 
     def formats(self, *more: str) -> None:
         """Refuses an -o that the command does not have."""
@@ -270,12 +275,6 @@ class Session:
                 file.write(text)
         except OSError as wrong:
             self.error(f"error: --report {kind}={path}: {wrong.strerror}")  # what was done is done: its exit code stays
-
-
-def nearest(path: Path) -> Path:
-    """The root of the project that `path` lies in, its project file unread."""
-    folder = path.resolve() if path.is_dir() else path.resolve().parent
-    return next((above for above in (folder, *folder.parents) if (above / "reconciler.yaml").exists()), folder)
 
 
 def session(ctx: click.Context | None = None) -> Session:

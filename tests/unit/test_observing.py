@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from reconciler import manifest, project
-from reconciler.clocks import Compared
 from reconciler.engine import Engine, Wanted
 from reconciler.errors import InvalidManifests, Unavailable
 from reconciler.kinds import Registry
@@ -46,9 +46,15 @@ def ledger(tmp_path: Path):
     with_one.close()
 
 
-def engine(ledger: Ledger, vendor: Vendor, wanted: object) -> Engine:
+def engine(ledger: Ledger, vendor: Vendor, wanted: object, *, making: Callable[[], object] = lambda: None) -> Engine:
+    """`making` is called whenever somebody asks for the way to the vendor."""
+
+    def transports(account: str, name: str) -> Vendor:
+        making()
+        return vendor
+
     return Engine(
-        workspace="default", kinds=Registry().get, ledger=ledger, transports=lambda account, name: vendor, clock=StillClock(),
+        workspace="default", kinds=Registry().get, ledger=ledger, transports=transports, clock=StillClock(),
         wanted=wanted, parallelism=4,  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -76,13 +82,7 @@ def test_the_way_to_a_vendor_is_ready_before_the_manifests_are_read(tmp_path: Pa
     vendor, made_in = Vendor(), []
     vendor.go_on.set()
 
-    def transports(account: str, name: str) -> Vendor:
-        made_in.append(threading.current_thread())
-        return vendor
-
-    run = engine(ledger, vendor, lambda: declared(tmp_path))
-    run._transports = Compared(transports, run._clock)
-    run.plan()
+    engine(ledger, vendor, lambda: declared(tmp_path), making=lambda: made_in.append(threading.current_thread())).plan()
     assert made_in[0] is threading.main_thread(), "what it imports would compete with the reading of manifests"
 
 
